@@ -1,0 +1,90 @@
+// A Stream is a ring of commands for one device, written by one thread (the engine's) and run in order
+// by the lane that serves it. An op call appends its plain-data arguments and returns at once; nothing
+// is computed on the caller's thread. Results reach the host only through `download` and a fence.
+//
+// A command may answer kBlocked (a collective whose peers have not arrived): the lane then turns to
+// another stream and comes back; the command is called again with the same arguments.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <type_traits>
+
+#include "kernels/core/tensor.h"
+
+namespace tessera {
+
+struct OpTable;     // kernels/ops/table.h
+class Execution;    // what a running command may use (compute pool, scratch); defined by each backend
+enum class Progress : uint8_t { kDone, kBlocked };
+using Fence = uint64_t;  // number of commands that must have retired
+
+class Stream {
+ public:
+  using Run = Progress (*)(Execution&, const void* args);
+
+  // `ring_bytes` bounds what may be outstanding; a submit into a full ring waits for the lane.
+  Stream(const OpTable& ops, size_t ring_bytes);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  const OpTable& ops() const { return *ops_; }
+
+  // Owner thread. `Args` is copied; it must be plain data.
+  template <class Args>
+  void submit(Progress (*run)(Execution&, const Args&), const Args& args) {
+    static_assert(std::is_trivially_copyable_v<Args>);
+    // The lane calls through the erased type; the cast is undone by `trampoline`.
+    struct Bound {
+      Progress (*run)(Execution&, const Args&);
+      Args args;
+    };
+    const Bound bound{run, args};
+    append(
+        [](Execution& execution, const void* raw) {
+          const auto& bound = *static_cast<const Bound*>(raw);
+          return bound.run(execution, bound.args);
+        },
+        &bound, sizeof(bound), {});
+  }
+
+  // Copies `bytes` into the ring now and into `target` (contiguous) when the lane gets there.
+  void upload(const Tensor& target, std::span<const std::byte> bytes);
+  template <class T>
+  void upload(const Tensor& target, std::span<const T> values) {
+    upload(target, std::as_bytes(values));
+  }
+  // Copies `source` (contiguous) to host memory when the lane gets there. `target` must stay valid and
+  // unread until a fence recorded afterwards is done.
+  void download(const Tensor& source, std::span<std::byte> target);
+
+  // A point in the stream; done when every command appended before it has retired.
+  Fence record() const { return appended_; }
+  bool done(Fence fence) const { return retired_.load(std::memory_order_acquire) >= fence; }
+  void wait(Fence fence) const;
+
+  // Lane only. Runs commands until the ring is empty, a command blocks, or `limit` commands ran.
+  // Returns how many retired.
+  int run_some(Execution& execution, int limit);
+  bool idle() const;
+
+ private:
+  friend class Lane;
+  void append(Run run, const void* args, size_t args_bytes, std::span<const std::byte> payload);
+
+  const OpTable* ops_;
+  std::unique_ptr<std::byte[]> ring_;
+  size_t ring_bytes_;
+  uint64_t appended_ = 0;                 // commands, owner thread
+  std::atomic<uint64_t> head_{0};         // bytes written, owner thread
+  std::atomic<uint64_t> tail_{0};         // bytes retired, lane
+  std::atomic<uint64_t> published_{0};    // commands visible to the lane
+  mutable std::atomic<uint64_t> retired_{0};
+  std::atomic<uint32_t>* doorbell_ = nullptr;  // of the lane that serves this stream
+};
+
+}  // namespace tessera

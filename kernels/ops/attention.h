@@ -1,0 +1,103 @@
+// Rotary embedding, KV pages and attention.
+//
+// A KV page holds kKvBlockTokens tokens of one layer and all its KV heads. Both halves are panels, so
+// that q.k and p.v are the dot of linear.h:
+//   K [blocks, Hkv, Dh/2, 16, 2]  bf16: 16 keys are the columns of a panel of depth Dh
+//   V [blocks, Hkv, 8, Dh, 2]     bf16: consecutive keys form the pairs; Dh columns, depth 16 keys
+// and in f32: K [blocks, Hkv, Dh, 16], V [blocks, Hkv, 16, Dh]. A KV slot is block * 16 + token.
+#pragma once
+
+#include "kernels/core/stream.h"
+#include "kernels/core/tensor.h"
+
+namespace tessera {
+
+constexpr int kKvBlockTokens = 16;
+
+// Splits qkv, normalises heads where the model does (Qwen3), rotates q and k by position, writes q out
+// and k, v to their slots. Rotation pairs (d, d + Dh/2): the Hugging Face "rotate half" form.
+struct RopeAndStore {
+  Tensor qkv;        // in   [T, (H + 2*Hkv) * Dh]  f32: q heads, then k heads, then v heads
+  Tensor positions;  // in   [T]         i32
+  Tensor cos_sin;    // in   [P, 2, Dh/2]  f32: cosines then sines of each position (attention scale
+                     //                  of yarn included)
+  Tensor q_gain;     // in   [Dh]        f32 or empty: RMS norm of each q head before rotation
+  Tensor k_gain;     // in   [Dh]        f32 or empty
+  float norm_eps;
+  Tensor slots;      // in   [T]         i32; -1 = store nothing
+  int H, Hkv, Dh;
+  Tensor q;          // out  [T, H, Dh]  bf16 | f32 (as the KV dtype)
+  Tensor k_pages;    // out  as above
+  Tensor v_pages;    // out  as above
+};
+void rope_and_store(Stream&, const RopeAndStore&);
+
+// Who attends to what, the same for a whole attention group. Key position j is visible from query
+// position i when j <= i and (window == 0, or i - j < window, or j < sink, or block_stride > 0 and
+// (j / block_tokens) % block_stride == 0).
+struct AttentionSpec {
+  int window = 0;        // tokens, the query itself included; 0 = all
+  int sink = 0;          // first tokens that stay visible
+  int block_stride = 0;  // every block_stride-th block of block_tokens stays visible; 0 = none
+  int block_tokens = 0;
+  friend bool operator==(const AttentionSpec&, const AttentionSpec&) = default;
+};
+
+// One run of rows of one sequence; plain data uploaded as bytes.
+struct AttentionSegment {
+  int32_t row_begin;     // first row in the step
+  int32_t row_count;
+  int32_t page_begin;    // index into `pages` of the page that holds position 0. Pages that were freed
+                         // (outside a window) hold -1 there and are never read
+  int32_t committed;     // tree rows: positions below this come from pages in order. Plain rows: -1
+  int32_t tail_begin;    // tree rows: index into `tails` of this segment's [row_count, tail_stride]
+  int32_t tail_stride;   // entry (r, d) is the KV slot that row r sees at position committed + d
+};
+
+// Softmax(scale * q k^T) v per row and head, query heads grouped over KV heads (head h reads KV head
+// h / (H / Hkv)).
+//
+// Reduction order, the same for any batch, chunking and thread count: keys in tiles of kAttentionTile
+// anchored at position 0, absent keys contribute exactly nothing; per tile the running maximum is
+// raised, sum and output are rescaled by exp(old - new), then p = exp(s - max) is rounded to the KV
+// dtype, added to the sum in ascending key order on 16 fixed lanes, and p.v added by the dot of linear.h
+// over blocks of 32 keys. A tile without a visible key is skipped without changing a bit.
+constexpr int kAttentionTile = 64;
+
+struct Attention {
+  Tensor q;          // in   [T, H, Dh]  bf16 | f32
+  Tensor k_pages;    // in
+  Tensor v_pages;    // in
+  Tensor segments;   // in   [S, sizeof(AttentionSegment)]  u8
+  Tensor positions;  // in   [T]  i32  query positions
+  Tensor pages;      // in   [*]  i32  page ids of all segments
+  Tensor tails;      // in   [*]  i32  KV slots, see AttentionSegment; empty without trees
+  int segment_count;
+  AttentionSpec spec;
+  float scale;
+  Tensor out;        // out  [T, H, Dh]  as q. Rows of no segment are untouched
+  Tensor lse;        // out  [T, H]  f32 or empty: log of the sum of exponentials
+};
+void attention(Stream&, const Attention&);
+
+// Moves committed draft rows to their places: for every entry (from, to) in order, in each given layer,
+// K and V of slot `from` are copied to slot `to`; from < 0 is passed over. Entries are produced by the
+// host, or by `verify` on the device. Ascending order within a sequence makes the move safe in place.
+struct KvMove {
+  Tensor k_pages;  // in/out
+  Tensor v_pages;  // in/out
+  Tensor from;     // in  [n]  i32 slots
+  Tensor to;       // in  [n]  i32 slots
+};
+void kv_move(Stream&, const KvMove&);
+
+// Copies one page, or converts it from or to the canonical form [k|v][Hkv][16][Dh] for export/import.
+struct KvPageCopy {
+  Tensor k_pages, v_pages;  // in/out
+  Tensor pages;             // in   [n]  i32 page ids
+  Tensor canonical;         // out (export) / in (import)  [n, 2, Hkv, 16, Dh]  as the pages
+  bool import;
+};
+void kv_page_copy(Stream&, const KvPageCopy&);
+
+}  // namespace tessera
