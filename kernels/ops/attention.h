@@ -80,16 +80,18 @@ struct Attention {
 };
 void attention(Stream&, const Attention&);
 
-// Moves committed draft rows to their places: for every entry (from, to) in order, in each given layer,
-// K and V of slot `from` are copied to slot `to`; from < 0 is passed over. Entries are produced by the
-// host, or by `verify` on the device. Ascending order within a sequence makes the move safe in place.
-struct KvMove {
-  Tensor k_pages;  // in/out
-  Tensor v_pages;  // in/out
-  Tensor from;     // in  [n]  i32 slots
-  Tensor to;       // in  [n]  i32 slots
+// Commits the accepted path of each verified tree in one layer: node path[d] of the tree moves to where
+// position committed + d belongs, which is the slot of node d (nodes were given ascending positions'
+// slots). Ascending d makes the move safe in place: path[d] >= d.
+struct KvCommit {
+  Tensor k_pages;     // in/out
+  Tensor v_pages;     // in/out
+  Tensor trees;       // in  [n, sizeof(VerifyTree)]  u8, see sample.h
+  int tree_count;
+  Tensor node_slots;  // in  [*]  i32  KV slot of each node in this attention group
+  Tensor accepted;    // in  [n, Verify::kMaxPath]  i32, written by `verify`
 };
-void kv_move(Stream&, const KvMove&);
+void kv_commit(Stream&, const KvCommit&);
 
 // Copies one page, or converts it from or to the canonical form [k|v][Hkv][16][Dh] for export/import.
 struct KvPageCopy {

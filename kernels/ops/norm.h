@@ -20,9 +20,10 @@ struct AddRmsNorm {
 };
 void add_rms_norm(Stream&, const AddRmsNorm&);
 
-// residual += delta.
+// residual[rows[r]] += delta[r]; without `rows`, row by row. Rows are distinct.
 struct AddRows {
-  Tensor delta;     // in      [T, D]  f32
+  Tensor delta;     // in      [R, D]  f32
+  Tensor rows;      // in      [R]     i32, or empty (then R = T)
   Tensor residual;  // in/out  [T, D]  f32
 };
 void add_rows(Stream&, const AddRows&);

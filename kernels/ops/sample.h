@@ -64,7 +64,6 @@ struct VerifyTree {
   int32_t node_begin;   // first entry of this tree in `parents` and `node_tokens`
   int32_t slot;         // sequence slot; last_tokens[slot] and history are brought up to date
   int32_t committed;    // position of the root
-  int32_t kv_base;      // KV move entries: node i stands at slot tree_slots[node_begin + i]
 };
 
 struct Verify {
@@ -72,11 +71,10 @@ struct Verify {
   int tree_count;
   Tensor parents;      // in   [*]  i32, parent node within the tree, -1 for the root
   Tensor node_tokens;  // in   [*]  i32
-  Tensor node_slots;   // in   [*]  i32  KV slot of each node (in the first attention group)
   Tensor tokens;       // in   [n]  i32  sampled per row
   Tensor history;      // in/out  [slots, P]  i32: accepted tokens are appended
   Tensor last_tokens;  // in/out  [slots]  i32: the token drawn at the last accepted node
-  Tensor accepted;     // out  [n, kMaxPath]  i32: count of accepted drafts, then the nodes of the path
+  Tensor accepted;     // out  [n, kMaxPath]  i32: count a of accepted drafts, then nodes path[1..a]
   static constexpr int kMaxPath = 65;
 };
 void verify(Stream&, const Verify&);

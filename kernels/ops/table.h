@@ -31,7 +31,7 @@ struct OpTable {
   OpFn<Embed> embed = nullptr;
   OpFn<RopeAndStore> rope_and_store = nullptr;
   OpFn<Attention> attention = nullptr;
-  OpFn<KvMove> kv_move = nullptr;
+  OpFn<KvCommit> kv_commit = nullptr;
   OpFn<KvPageCopy> kv_page_copy = nullptr;
   OpFn<Sample> sample = nullptr;
   OpFn<Verify> verify = nullptr;
