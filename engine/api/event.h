@@ -1,5 +1,5 @@
-// What the engine tells a client about its request. Rules: deltas are never cumulative; one `Finished`
-// per output; `Completed` or `Failed` is the last event and comes exactly once.
+// What the engine tells a client about its request. Rules: deltas are never cumulative; one
+// `Finished` per output; `Completed` or `Failed` is the last event and comes exactly once.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct TokenInfo {
 // The prompt is known and its first chunk is computed. Comes before any delta.
 struct PromptProcessed {
   int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;              // of these, found in the prefix cache
-  std::vector<TokenInfo> prompt_logprobs; // if asked for; the first token has none
+  int64_t cached_tokens = 0;               // of these, found in the prefix cache
+  std::vector<TokenInfo> prompt_logprobs;  // if asked for; the first token has none
 };
 
 struct Delta {
@@ -55,13 +55,13 @@ struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
   int64_t cached_prompt_tokens = 0;
-  int64_t draft_tokens = 0;           // proposed by speculation
+  int64_t draft_tokens = 0;  // proposed by speculation
   int64_t accepted_draft_tokens = 0;
 };
 
 // Seconds since the request was submitted.
 struct Timings {
-  double queue_seconds = 0;        // until first scheduled
+  double queue_seconds = 0;  // until first scheduled
   double first_token_seconds = 0;
   double total_seconds = 0;
   int32_t preemptions = 0;
@@ -79,8 +79,9 @@ struct Failed {
 
 using Event = std::variant<PromptProcessed, Delta, Finished, Completed, Failed>;
 
-// Where events of one request go. `post` is called on the engine thread, in order, and must not block;
-// the engine never calls it again after Completed or Failed. Owned jointly by server and engine.
+// Where events of one request go. `post` is called on the engine thread, in order, and must not
+// block; the engine never calls it again after Completed or Failed. Owned jointly by server and
+// engine.
 class EventSink {
  public:
   virtual ~EventSink() = default;

@@ -6,9 +6,10 @@
 
 namespace tessera {
 
-using RequestId = std::string;   // chosen by the client, or made by the server; unique among live requests
-using SequenceId = uint64_t;     // one output of one request; never reused within a process
-using StepId = uint64_t;         // counts launched steps from 1
+using RequestId =
+    std::string;  // chosen by the client, or made by the server; unique among live requests
+using SequenceId = uint64_t;  // one output of one request; never reused within a process
+using StepId = uint64_t;      // counts launched steps from 1
 
 constexpr SequenceId kNoSequence = 0;
 

@@ -1,5 +1,5 @@
-// What the engine reports about itself, and to whom. One observer per engine, owned by the server; every
-// call comes on the engine thread and must not block.
+// What the engine reports about itself, and to whom. One observer per engine, owned by the server;
+// every call comes on the engine thread and must not block.
 #pragma once
 
 #include <cstdint>
@@ -11,24 +11,25 @@
 namespace tessera {
 
 struct StepReport {
-  double plan_seconds = 0;     // deciding and building on the host
-  double device_seconds = 0;   // from launch to result
-  int64_t prompt_tokens = 0;   // rows of prompts
-  int64_t decode_tokens = 0;   // rows of running outputs, drafts included
-  int64_t draft_tokens = 0;    // drafts proposed and accepted in this step
+  double plan_seconds = 0;    // deciding and building on the host
+  double device_seconds = 0;  // from launch to result
+  int64_t prompt_tokens = 0;  // rows of prompts
+  int64_t decode_tokens = 0;  // rows of running outputs, drafts included
+  int64_t draft_tokens = 0;   // drafts proposed and accepted in this step
   int64_t accepted_draft_tokens = 0;
   int64_t emitted_tokens = 0;  // tokens that became output
   int64_t preemptions = 0;
-  int64_t running = 0, waiting = 0;            // sequences after the step
-  int64_t blocks_used = 0, blocks_total = 0;   // of the KV pool; cached but unused blocks count as free
+  int64_t running = 0, waiting = 0;  // sequences after the step
+  int64_t blocks_used = 0,
+          blocks_total = 0;  // of the KV pool; cached but unused blocks count as free
   int64_t prefix_queried_tokens = 0, prefix_hit_tokens = 0;
 };
 
 struct RequestReport {
   Usage usage;
   Timings timings;
-  std::vector<double> inter_token_seconds;   // per token, after the first
-  std::string outcome;                       // stop | length | cancelled | error | deadline
+  std::vector<double> inter_token_seconds;  // per token, after the first
+  std::string outcome;                      // stop | length | cancelled | error | deadline
 };
 
 class EngineObserver {

@@ -1,6 +1,6 @@
-// What a client asks for, as plain data: the server maps wire types to this and nothing below it knows
-// the wire. Absent is never zero: every optional field that is not set takes the model's or the
-// deployment's default. Made on a server thread, moved into the engine by `Engine::submit`.
+// What a client asks for, as plain data: the server maps wire types to this and nothing below it
+// knows the wire. Absent is never zero: every optional field that is not set takes the model's or
+// the deployment's default. Made on a server thread, moved into the engine by `Engine::submit`.
 #pragma once
 
 #include <chrono>
@@ -33,9 +33,9 @@ struct SamplingParams {
 };
 
 struct StoppingParams {
-  std::optional<int64_t> max_tokens;    // absent: to the end of the context
-  std::optional<int64_t> min_tokens;    // end tokens and stop ids are banned before
-  std::vector<std::string> stop;        // stop strings
+  std::optional<int64_t> max_tokens;  // absent: to the end of the context
+  std::optional<int64_t> min_tokens;  // end tokens and stop ids are banned before
+  std::vector<std::string> stop;      // stop strings
   std::vector<int32_t> stop_token_ids;
   bool ignore_eos = false;
   bool include_stop_in_output = false;
@@ -50,24 +50,24 @@ struct ResponseParams {
 
 // Conversation input, rendered by the folder's own template. JSON texts, as the template sees them.
 struct ChatInput {
-  std::string messages;              // JSON array of {role, content, ...}
-  std::string tools;                 // JSON array or empty
-  std::string template_arguments;    // JSON object or empty: enable_thinking and the like
+  std::string messages;            // JSON array of {role, content, ...}
+  std::string tools;               // JSON array or empty
+  std::string template_arguments;  // JSON object or empty: enable_thinking and the like
   bool add_generation_prompt = true;
 };
 
 struct TextRequest {
   RequestId id;
-  std::string model;  // empty = the only one
+  std::string model;                                                 // empty = the only one
   std::variant<std::string, std::vector<int32_t>, ChatInput> input;  // prompt | token_ids | chat
   SamplingParams sampling;
   StoppingParams stopping;
   ResponseParams response;
   std::map<std::string, PolicyParams> policies;  // technique name -> its parameters
-  int32_t priority = 0;        // higher goes first
-  bool best_effort = false;    // runs in what the latency classes leave
+  int32_t priority = 0;                          // higher goes first
+  bool best_effort = false;                      // runs in what the latency classes leave
   bool bypass_prefix_cache = false;
-  std::string cache_salt;      // requests share cached prefixes only under the same salt
+  std::string cache_salt;  // requests share cached prefixes only under the same salt
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 

@@ -19,12 +19,12 @@ std::string show_pair(const A& a, const B& b) {
 
 }  // namespace tessera::internal
 
-#define CHECK(condition)                                                                     \
-  ((condition) ? static_cast<void>(0)                                                        \
+#define CHECK(condition)              \
+  ((condition) ? static_cast<void>(0) \
                : ::tessera::internal::check_failed(__FILE__, __LINE__, #condition, ""))
-#define TESSERA_CHECK_OP(a, op, b)                                                           \
-  (((a)op(b)) ? static_cast<void>(0)                                                         \
-              : ::tessera::internal::check_failed(__FILE__, __LINE__, #a " " #op " " #b,     \
+#define TESSERA_CHECK_OP(a, op, b)                                                       \
+  (((a)op(b)) ? static_cast<void>(0)                                                     \
+              : ::tessera::internal::check_failed(__FILE__, __LINE__, #a " " #op " " #b, \
                                                   ::tessera::internal::show_pair((a), (b))))
 #define CHECK_EQ(a, b) TESSERA_CHECK_OP(a, ==, b)
 #define CHECK_NE(a, b) TESSERA_CHECK_OP(a, !=, b)

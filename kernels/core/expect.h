@@ -1,5 +1,5 @@
-// Named symbolic dims: one line per tensor checks shape and dtype and documents both. A `Dim` is bound
-// by the first tensor that names it and checked by the rest.
+// Named symbolic dims: one line per tensor checks shape and dtype and documents both. A `Dim` is
+// bound by the first tensor that names it and checked by the rest.
 #pragma once
 
 #include <initializer_list>
@@ -33,7 +33,8 @@ struct Extent {
   int64_t fixed = -1;
 };
 
-// Aborts with the op, the tensor's name and both shapes when `tensor` differs from what is declared.
+// Aborts with the op, the tensor's name and both shapes when `tensor` differs from what is
+// declared.
 void expect(const char* tensor_name, const Tensor& tensor, std::initializer_list<Extent> shape,
             DType dtype);
 

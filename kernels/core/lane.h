@@ -1,6 +1,6 @@
-// The lane of a device: the one thread that runs the commands of every stream of that device. Streams
-// of several engines take turns, weighted by the predicted time of what they submit, so no engine owns
-// threads and none can starve another.
+// The lane of a device: the one thread that runs the commands of every stream of that device.
+// Streams of several engines take turns, weighted by the predicted time of what they submit, so no
+// engine owns threads and none can starve another.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,8 @@ namespace tessera {
 
 class Lane {
  public:
-  // `execution` is the backend's context (for the CPU: compute pool and scratch) and outlives the lane.
+  // `execution` is the backend's context (for the CPU: compute pool and scratch) and outlives the
+  // lane.
   explicit Lane(Execution& execution);
   ~Lane();  // REQUIRES: no stream attached
 

@@ -1,8 +1,8 @@
-// Device memory. A Region is one mapping with a purpose ("weights", "kv", "scratch"), filled by bump
-// allocation at load and never in steady state. Owned by the engine that made it.
+// Device memory. A Region is one mapping with a purpose ("weights", "kv", "scratch"), filled by
+// bump allocation at load and never in steady state. Owned by the engine that made it.
 //
-// In debug builds a region is unreadable (PROT_NONE) except while a lane executes, so that a host-side
-// read of tensor memory faults at once instead of working by luck on the CPU.
+// In debug builds a region is unreadable (PROT_NONE) except while a lane executes, so that a
+// host-side read of tensor memory faults at once instead of working by luck on the CPU.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,8 @@ class Region {
  public:
   static constexpr size_t kAlignment = 64;
 
-  // Maps `bytes` (rounded up to pages) of zeroed memory, with transparent huge pages where available.
+  // Maps `bytes` (rounded up to pages) of zeroed memory, with transparent huge pages where
+  // available.
   static absl::StatusOr<Region> create(std::string purpose, size_t bytes);
   // Addresses without memory, for the dry backend: allocations have distinct fake pointers.
   static Region dry(std::string purpose);

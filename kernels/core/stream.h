@@ -1,6 +1,7 @@
-// A Stream is a ring of commands for one device, written by one thread (the engine's) and run in order
-// by the lane that serves it. An op call appends its plain-data arguments and returns at once; nothing
-// is computed on the caller's thread. Results reach the host only through `download` and a fence.
+// A Stream is a ring of commands for one device, written by one thread (the engine's) and run in
+// order by the lane that serves it. An op call appends its plain-data arguments and returns at
+// once; nothing is computed on the caller's thread. Results reach the host only through `download`
+// and a fence.
 //
 // A command may answer kBlocked (a collective whose peers have not arrived): the lane then turns to
 // another stream and comes back; the command is called again with the same arguments.
@@ -17,8 +18,8 @@
 
 namespace tessera {
 
-struct OpTable;     // kernels/ops/table.h
-class Execution;    // what a running command may use (compute pool, scratch); defined by each backend
+struct OpTable;   // kernels/ops/table.h
+class Execution;  // what a running command may use (compute pool, scratch); defined by each backend
 enum class Progress : uint8_t { kDone, kBlocked };
 using Fence = uint64_t;  // number of commands that must have retired
 
@@ -58,8 +59,8 @@ class Stream {
   void upload(const Tensor& target, std::span<const T> values) {
     upload(target, std::as_bytes(values));
   }
-  // Copies `source` (contiguous) to host memory when the lane gets there. `target` must stay valid and
-  // unread until a fence recorded afterwards is done.
+  // Copies `source` (contiguous) to host memory when the lane gets there. `target` must stay valid
+  // and unread until a fence recorded afterwards is done.
   void download(const Tensor& source, std::span<std::byte> target);
 
   // A point in the stream; done when every command appended before it has retired.
@@ -79,10 +80,10 @@ class Stream {
   const OpTable* ops_;
   std::unique_ptr<std::byte[]> ring_;
   size_t ring_bytes_;
-  uint64_t appended_ = 0;                 // commands, owner thread
-  std::atomic<uint64_t> head_{0};         // bytes written, owner thread
-  std::atomic<uint64_t> tail_{0};         // bytes retired, lane
-  std::atomic<uint64_t> published_{0};    // commands visible to the lane
+  uint64_t appended_ = 0;               // commands, owner thread
+  std::atomic<uint64_t> head_{0};       // bytes written, owner thread
+  std::atomic<uint64_t> tail_{0};       // bytes retired, lane
+  std::atomic<uint64_t> published_{0};  // commands visible to the lane
   mutable std::atomic<uint64_t> retired_{0};
   std::atomic<uint32_t>* doorbell_ = nullptr;  // of the lane that serves this stream
 };

@@ -1,5 +1,6 @@
-// An anonymous view of device memory: pointer, element type, shape, strides. Never owns, never has a
-// name. Only code that runs inside an executor may dereference `data`; the engine passes views on.
+// An anonymous view of device memory: pointer, element type, shape, strides. Never owns, never has
+// a name. Only code that runs inside an executor may dereference `data`; the engine passes views
+// on.
 #pragma once
 
 #include <array>
@@ -51,8 +52,8 @@ struct Tensor {
   Tensor columns(int64_t begin, int64_t count) const {
     CHECK_LE(begin + count, shape[rank - 1]);
     Tensor view = *this;
-    view.data = static_cast<char*>(data) +
-                begin * stride[rank - 1] * static_cast<int64_t>(size_of(dtype));
+    view.data =
+        static_cast<char*>(data) + begin * stride[rank - 1] * static_cast<int64_t>(size_of(dtype));
     view.shape[rank - 1] = count;
     return view;
   }

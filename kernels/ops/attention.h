@@ -1,7 +1,7 @@
 // Rotary embedding, KV pages and attention.
 //
-// A KV page holds kKvBlockTokens tokens of one layer and all its KV heads. Both halves are panels, so
-// that q.k and p.v are the dot of linear.h:
+// A KV page holds kKvBlockTokens tokens of one layer and all its KV heads. Both halves are panels,
+// so that q.k and p.v are the dot of linear.h:
 //   K [blocks, Hkv, Dh/2, 16, 2]  bf16: 16 keys are the columns of a panel of depth Dh
 //   V [blocks, Hkv, 8, Dh, 2]     bf16: consecutive keys form the pairs; Dh columns, depth 16 keys
 // and in f32: K [blocks, Hkv, Dh, 16], V [blocks, Hkv, 16, Dh]. A KV slot is block * 16 + token.
@@ -14,8 +14,8 @@ namespace tessera {
 
 constexpr int kKvBlockTokens = 16;
 
-// Splits qkv, normalises heads where the model does (Qwen3), rotates q and k by position, writes q out
-// and k, v to their slots. Rotation pairs (d, d + Dh/2): the Hugging Face "rotate half" form.
+// Splits qkv, normalises heads where the model does (Qwen3), rotates q and k by position, writes q
+// out and k, v to their slots. Rotation pairs (d, d + Dh/2): the Hugging Face "rotate half" form.
 struct RopeAndStore {
   Tensor qkv;        // in   [T, (H + 2*Hkv) * Dh]  f32: q heads, then k heads, then v heads
   Tensor positions;  // in   [T]         i32
@@ -24,11 +24,11 @@ struct RopeAndStore {
   Tensor q_gain;     // in   [Dh]        f32 or empty: RMS norm of each q head before rotation
   Tensor k_gain;     // in   [Dh]        f32 or empty
   float norm_eps;
-  Tensor slots;      // in   [T]         i32; -1 = store nothing
+  Tensor slots;  // in   [T]         i32; -1 = store nothing
   int H, Hkv, Dh;
-  Tensor q;          // out  [T, H, Dh]  bf16 | f32 (as the KV dtype)
-  Tensor k_pages;    // out  as above
-  Tensor v_pages;    // out  as above
+  Tensor q;        // out  [T, H, Dh]  bf16 | f32 (as the KV dtype)
+  Tensor k_pages;  // out  as above
+  Tensor v_pages;  // out  as above
 };
 void rope_and_store(Stream&, const RopeAndStore&);
 
@@ -45,23 +45,24 @@ struct AttentionSpec {
 
 // One run of rows of one sequence; plain data uploaded as bytes.
 struct AttentionSegment {
-  int32_t row_begin;     // first row in the step
+  int32_t row_begin;  // first row in the step
   int32_t row_count;
-  int32_t page_begin;    // index into `pages` of the page that holds position 0. Pages that were freed
-                         // (outside a window) hold -1 there and are never read
-  int32_t committed;     // tree rows: positions below this come from pages in order. Plain rows: -1
-  int32_t tail_begin;    // tree rows: index into `tails` of this segment's [row_count, tail_stride]
-  int32_t tail_stride;   // entry (r, d) is the KV slot that row r sees at position committed + d
+  int32_t page_begin;  // index into `pages` of the page that holds position 0. Pages that were
+                       // freed (outside a window) hold -1 there and are never read
+  int32_t committed;    // tree rows: positions below this come from pages in order. Plain rows: -1
+  int32_t tail_begin;   // tree rows: index into `tails` of this segment's [row_count, tail_stride]
+  int32_t tail_stride;  // entry (r, d) is the KV slot that row r sees at position committed + d
 };
 
-// Softmax(scale * q k^T) v per row and head, query heads grouped over KV heads (head h reads KV head
-// h / (H / Hkv)).
+// Softmax(scale * q k^T) v per row and head, query heads grouped over KV heads (head h reads KV
+// head h / (H / Hkv)).
 //
-// Reduction order, the same for any batch, chunking and thread count: keys in tiles of kAttentionTile
-// anchored at position 0, absent keys contribute exactly nothing; per tile the running maximum is
-// raised, sum and output are rescaled by exp(old - new), then p = exp(s - max) is rounded to the KV
-// dtype, added to the sum in ascending key order on 16 fixed lanes, and p.v added by the dot of linear.h
-// over blocks of 32 keys. A tile without a visible key is skipped without changing a bit.
+// Reduction order, the same for any batch, chunking and thread count: keys in tiles of
+// kAttentionTile anchored at position 0, absent keys contribute exactly nothing; per tile the
+// running maximum is raised, sum and output are rescaled by exp(old - new), then p = exp(s - max)
+// is rounded to the KV dtype, added to the sum in ascending key order on 16 fixed lanes, and p.v
+// added by the dot of linear.h over blocks of 32 keys. A tile without a visible key is skipped
+// without changing a bit.
 constexpr int kAttentionTile = 64;
 
 struct Attention {
@@ -75,25 +76,26 @@ struct Attention {
   int segment_count;
   AttentionSpec spec;
   float scale;
-  Tensor out;        // out  [T, H, Dh]  as q. Rows of no segment are untouched
-  Tensor lse;        // out  [T, H]  f32 or empty: log of the sum of exponentials
+  Tensor out;  // out  [T, H, Dh]  as q. Rows of no segment are untouched
+  Tensor lse;  // out  [T, H]  f32 or empty: log of the sum of exponentials
 };
 void attention(Stream&, const Attention&);
 
-// Commits the accepted path of each verified tree in one layer: node path[d] of the tree moves to where
-// position committed + d belongs, which is the slot of node d (nodes were given ascending positions'
-// slots). Ascending d makes the move safe in place: path[d] >= d.
+// Commits the accepted path of each verified tree in one layer: node path[d] of the tree moves to
+// where position committed + d belongs, which is the slot of node d (nodes were given ascending
+// positions' slots). Ascending d makes the move safe in place: path[d] >= d.
 struct KvCommit {
-  Tensor k_pages;     // in/out
-  Tensor v_pages;     // in/out
-  Tensor trees;       // in  [n, sizeof(VerifyTree)]  u8, see sample.h
+  Tensor k_pages;  // in/out
+  Tensor v_pages;  // in/out
+  Tensor trees;    // in  [n, sizeof(VerifyTree)]  u8, see sample.h
   int tree_count;
   Tensor node_slots;  // in  [*]  i32  KV slot of each node in this attention group
   Tensor accepted;    // in  [n, Verify::kMaxPath]  i32, written by `verify`
 };
 void kv_commit(Stream&, const KvCommit&);
 
-// Copies one page, or converts it from or to the canonical form [k|v][Hkv][16][Dh] for export/import.
+// Copies one page, or converts it from or to the canonical form [k|v][Hkv][16][Dh] for
+// export/import.
 struct KvPageCopy {
   Tensor k_pages, v_pages;  // in/out
   Tensor pages;             // in   [n]  i32 page ids

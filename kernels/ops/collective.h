@@ -1,5 +1,5 @@
-// How ranks meet. A collective is a command of each rank's stream; the last rank to arrive reduces, the
-// others block their stream (not the lane) until then. Sums are taken in rank order.
+// How ranks meet. A collective is a command of each rank's stream; the last rank to arrive reduces,
+// the others block their stream (not the lane) until then. Sums are taken in rank order.
 #pragma once
 
 #include "kernels/core/stream.h"
@@ -7,7 +7,8 @@
 
 namespace tessera {
 
-class Meeting;  // where the ranks of one group meet; owned by engine/parallel's group, see meeting.h
+class Meeting;  // where the ranks of one group meet; owned by engine/parallel's group, see
+                // meeting.h
 
 struct AllReduce {
   Meeting* meeting;  // of `ranks` streams

@@ -8,9 +8,10 @@
 namespace tessera {
 
 // Resolves the step's token references on the device and records them as history.
-//   reference >= 0: a literal token id.  reference < 0: the token last sampled for slot -(reference + 1).
-// Row t of slot slots[t] >= 0 also sets history[slot][positions[t]] = tokens[t] (rows of a draft tree
-// carry slot -1: they are not history until they are committed).
+//   reference >= 0: a literal token id.  reference < 0: the token last sampled for slot -(reference
+//   + 1).
+// Row t of slot slots[t] >= 0 also sets history[slot][positions[t]] = tokens[t] (rows of a draft
+// tree carry slot -1: they are not history until they are committed).
 struct ResolveTokens {
   Tensor references;   // in      [T]         i32
   Tensor slots;        // in      [T]         i32, -1 = no history

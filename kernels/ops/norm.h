@@ -1,6 +1,6 @@
-// Normalisation over the last axis and residual arithmetic. Reductions use 16 fixed lanes: lane l sums
-// the elements d with d % 16 == l in ascending d by fused multiply-add, then lanes are added pairwise
-// (l, l + 8), (l, l + 4), (l, l + 2), (l, l + 1).
+// Normalisation over the last axis and residual arithmetic. Reductions use 16 fixed lanes: lane l
+// sums the elements d with d % 16 == l in ascending d by fused multiply-add, then lanes are added
+// pairwise (l, l + 8), (l, l + 4), (l, l + 2), (l, l + 1).
 #pragma once
 
 #include "kernels/core/stream.h"
@@ -9,7 +9,8 @@
 namespace tessera {
 
 // residual += delta (when delta is given); normed = gain * residual / sqrt(mean(residual^2) + eps).
-// With `rows`, normed row r is made from residual row rows[r] and nothing is added (REQUIRES: no delta).
+// With `rows`, normed row r is made from residual row rows[r] and nothing is added (REQUIRES: no
+// delta).
 struct AddRmsNorm {
   Tensor delta;     // in      [T, D]  f32, or empty
   Tensor gain;      // in      [D]     f32

@@ -1,8 +1,10 @@
 // The one layout of a matrix that activations are multiplied with, on every ISA level: panels of 16
-// output columns, K-major. In bf16 consecutive k form pairs (VNNI): element (k, n) of [K, N] stands at
+// output columns, K-major. In bf16 consecutive k form pairs (VNNI): element (k, n) of [K, N] stands
+// at
 //   panel n/16, pair k/2, column n%16, half k%2   ->  ((n/16 * Kp/2 + k/2) * 16 + n%16) * 2 + k%2
-// and in f32 at (n/16 * Kp + k) * 16 + n%16, with Kp = K rounded up to kPanelDepth, N to kPanelColumns;
-// the padding is zero. One column of the panel is one row of a Hugging Face [out, in] weight.
+// and in f32 at (n/16 * Kp + k) * 16 + n%16, with Kp = K rounded up to kPanelDepth, N to
+// kPanelColumns; the padding is zero. One column of the panel is one row of a Hugging Face [out,
+// in] weight.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +35,8 @@ struct PackedWeight {
   // Columns [begin, begin + count); REQUIRES: begin is a multiple of kPanelColumns.
   PackedWeight columns(int64_t begin, int64_t count) const {
     PackedWeight part = *this;
-    part.data = static_cast<char*>(data) +
-                begin * padded_depth() * static_cast<int64_t>(size_of(dtype));
+    part.data =
+        static_cast<char*>(data) + begin * padded_depth() * static_cast<int64_t>(size_of(dtype));
     part.N = count;
     return part;
   }
@@ -45,9 +47,7 @@ inline PackedWeight allocate_packed(Region& region, DType dtype, int64_t N, int6
   weight.dtype = dtype;
   weight.N = N;
   weight.K = K;
-  weight.data = region
-                    .allocate(dtype, {weight.padded_columns() * weight.padded_depth()})
-                    .data;
+  weight.data = region.allocate(dtype, {weight.padded_columns() * weight.padded_depth()}).data;
   return weight;
 }
 

@@ -1,5 +1,6 @@
-// From logits to tokens, on the device: sampling transforms, the draw, log-probabilities, verification
-// of drafts. Every draw is a pure function of (probabilities, seed, output index, position, purpose).
+// From logits to tokens, on the device: sampling transforms, the draw, log-probabilities,
+// verification of drafts. Every draw is a pure function of (probabilities, seed, output index,
+// position, purpose).
 #pragma once
 
 #include "kernels/core/stream.h"
@@ -9,11 +10,11 @@ namespace tessera {
 
 // How one row of logits becomes a token; plain data uploaded as bytes.
 //
-// Order of transforms: logit bias; repetition penalty (prompt and output), then presence and frequency
-// (output only); log-probabilities of the *untransformed* logits are what is reported; temperature;
-// then the candidates, in descending logit (ties: lower id first), are cut by top-k, top-p, min-p; the
-// draw inverts the CDF over the candidates at a Philox4x32-10 uniform. temperature == 0 is the argmax
-// (ties: lower id), which sees bias and penalties.
+// Order of transforms: logit bias; repetition penalty (prompt and output), then presence and
+// frequency (output only); log-probabilities of the *untransformed* logits are what is reported;
+// temperature; then the candidates, in descending logit (ties: lower id first), are cut by top-k,
+// top-p, min-p; the draw inverts the CDF over the candidates at a Philox4x32-10 uniform.
+// temperature == 0 is the argmax (ties: lower id), which sees bias and penalties.
 struct SampleRow {
   int32_t logits_row;     // row of `logits`
   int32_t position;       // absolute position of the token to be drawn
@@ -22,11 +23,11 @@ struct SampleRow {
   int32_t prompt_count;   // of these, prompt tokens
   int32_t path_begin;     // draft rows: tokens after the history, paths[path_begin, +path_count)
   int32_t path_count;
-  int32_t bias_begin;     // entries of bias_ids / bias_values
+  int32_t bias_begin;  // entries of bias_ids / bias_values
   int32_t bias_count;
-  int32_t top_k;          // 0 = off
-  float top_p;            // 1 = off
-  float min_p;            // 0 = off
+  int32_t top_k;  // 0 = off
+  float top_p;    // 1 = off
+  float min_p;    // 0 = off
   float temperature;
   float repetition_penalty;  // 1 = off
   float presence_penalty;    // 0 = off
@@ -56,18 +57,18 @@ struct Sample {
 };
 void sample(Stream&, const Sample&);
 
-// Sample-then-match verification (rule V1): rows of a draft tree were sampled independently; walk from
-// the root, and while some child carries the token drawn at its parent, descend.
+// Sample-then-match verification (rule V1): rows of a draft tree were sampled independently; walk
+// from the root, and while some child carries the token drawn at its parent, descend.
 struct VerifyTree {
-  int32_t row_begin;    // first sample row of this tree; rows are its nodes in order, node 0 = root
+  int32_t row_begin;  // first sample row of this tree; rows are its nodes in order, node 0 = root
   int32_t node_count;
-  int32_t node_begin;   // first entry of this tree in `parents` and `node_tokens`
-  int32_t slot;         // sequence slot; last_tokens[slot] and history are brought up to date
-  int32_t committed;    // position of the root
+  int32_t node_begin;  // first entry of this tree in `parents` and `node_tokens`
+  int32_t slot;        // sequence slot; last_tokens[slot] and history are brought up to date
+  int32_t committed;   // position of the root
 };
 
 struct Verify {
-  Tensor trees;        // in   [n, sizeof(VerifyTree)]  u8
+  Tensor trees;  // in   [n, sizeof(VerifyTree)]  u8
   int tree_count;
   Tensor parents;      // in   [*]  i32, parent node within the tree, -1 for the root
   Tensor node_tokens;  // in   [*]  i32

@@ -1,5 +1,6 @@
-// The op table: one function pointer per op. A backend fills what it has; `check_complete` names what
-// is missing. `install_reference`, `install_cpu` and `install_dry` are defined by the backend's library.
+// The op table: one function pointer per op. A backend fills what it has; `check_complete` names
+// what is missing. `install_reference`, `install_cpu` and `install_dry` are defined by the
+// backend's library.
 #pragma once
 
 #include <string>
