@@ -28,7 +28,7 @@ std::string describe(std::initializer_list<Extent> shape, DType dtype) {
       text += std::to_string(extent.fixed);
     } else {
       text += extent.dim->name();
-      if (extent.dim->bound()) text += "=" + std::to_string(extent.dim->value());
+      if (extent.dim->bound()) text.append("=").append(std::to_string(extent.dim->value()));
     }
   }
   return text + "]";

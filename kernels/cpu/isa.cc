@@ -1,0 +1,66 @@
+#include "kernels/cpu/isa.h"
+
+#include <array>
+#include <string>
+
+#include "hwy/targets.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace tessera {
+namespace {
+
+constexpr std::array<std::string_view, 4> kNames = {"scalar", "avx2", "avx512", "amx"};
+
+#if defined(__x86_64__)
+bool permitted_amx() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
+  constexpr unsigned kAmxBf16 = 1u << 22;
+  constexpr unsigned kAmxTile = 1u << 24;
+  if ((edx & kAmxBf16) == 0 || (edx & kAmxTile) == 0) return false;
+  // Linux keeps the 8 KiB of tile data out of a thread's state until the process asks for it.
+  constexpr long kRequestPermission = 0x1023;
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#else
+bool permitted_amx() { return false; }
+#endif
+
+IsaLevel probe() {
+  const int64_t targets = hwy::SupportedTargets();
+  if (targets & HWY_AVX3) return permitted_amx() ? IsaLevel::kAmx : IsaLevel::kAvx512;
+  if (targets & HWY_AVX2) return IsaLevel::kAvx2;
+  return IsaLevel::kScalar;
+}
+
+}  // namespace
+
+std::string_view name_of(IsaLevel level) { return kNames[static_cast<size_t>(level)]; }
+
+IsaLevel detect_isa() {
+  static const IsaLevel level = probe();
+  return level;
+}
+
+absl::StatusOr<IsaLevel> limit_isa(std::string_view option) {
+  const IsaLevel best = detect_isa();
+  if (option == "auto") return best;
+  for (size_t index = 0; index < kNames.size(); ++index) {
+    if (kNames[index] != option) continue;
+    const IsaLevel level = static_cast<IsaLevel>(index);
+    if (level <= best) return level;
+    return absl::FailedPreconditionError("isa " + std::string(option) +
+                                         ": this machine offers no more than " +
+                                         std::string(name_of(best)));
+  }
+  return absl::InvalidArgumentError("isa \"" + std::string(option) +
+                                    "\" is none of auto, scalar, avx2, avx512, amx");
+}
+
+}  // namespace tessera

@@ -1,0 +1,19 @@
+// What each SIMD file adds to an op table. A file is compiled once per Highway target; cpu_ops
+// calls its function while one target is chosen, so the pointers stored are of that level. A target
+// without fused multiply-add (HWY_NATIVE_FMA == 0) stores nothing and the reference stays.
+//
+//   namespace HWY_NAMESPACE { void fill_linear(OpTable& table) { table.linear = ...; } }
+//   #if HWY_ONCE
+//   HWY_EXPORT(fill_linear);
+//   void install_linear(OpTable& table) { HWY_DYNAMIC_DISPATCH(fill_linear)(table); }
+//   #endif
+#pragma once
+
+#include "kernels/ops/table.h"
+
+namespace tessera {
+
+void install_linear(OpTable& table);     // simd/linear.cc
+void install_attention(OpTable& table);  // simd/attention.cc
+
+}  // namespace tessera
