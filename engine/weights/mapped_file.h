@@ -25,7 +25,11 @@ class MappedFile {
   // Copies bytes [offset, offset + into.size()) without touching the mapping; error on a short
   // file.
   absl::Status read(uint64_t offset, std::span<char> into) const;
+  // Error when the file's size differs from what it was at open.
   absl::Status check_unchanged() const;
+  bool holds(std::span<const std::byte> range) const {
+    return range.data() >= data_ && range.data() + range.size() <= data_ + size_;
+  }
   // Drops the whole pages inside `range`, a part of bytes(), from this process. They come back from
   // the file when touched again.
   void release(std::span<const std::byte> range) const;

@@ -68,7 +68,7 @@ struct ModelConfig {
   bool tied_embeddings = false;
   int max_positions = 0;
   std::vector<LayerAttention> layer_attention;  // [L]
-  // As declared; ModelFolder::open takes the files' when config.json declares none (kF32 here).
+  // As config.json declares (kF32 when it does not); ModelFolder::open takes the embedding's own.
   DType weight_dtype = DType::kF32;
   std::vector<int32_t> end_ids;  // sorted union of config.json and generation_config.json
   std::string end_token;         // eos_token of tokenizer_config.json, to be added to end_ids by id

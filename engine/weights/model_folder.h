@@ -53,6 +53,11 @@ class ModelFolder {
 
  private:
   ModelFolder() = default;
+  absl::Status open_single(const std::string& path);
+  absl::Status open_indexed(const std::string& folder, const std::string& index_path);
+  void settle_config();
+  const StoredTensor* find(std::string_view name) const;
+
   ModelConfig config_;
   std::vector<SafetensorsFile> shards_;
   std::map<std::string, size_t, std::less<>> home_;  // tensor -> index in shards_

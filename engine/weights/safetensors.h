@@ -68,6 +68,8 @@ class SafetensorsFile {
   // REQUIRES: `tensor` is one of tensors().
   std::span<const std::byte> bytes(const StoredTensor& tensor) const;
 
+  // Whether `range` is a part of this file's mapping.
+  bool holds(std::span<const std::byte> range) const { return mapped_.holds(range); }
   // Error when the file's size differs from what it was at open.
   absl::Status check_unchanged() const { return mapped_.check_unchanged(); }
   // Tells the kernel that `range` of this mapping was read for the last time; its pages are

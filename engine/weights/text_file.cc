@@ -1,0 +1,36 @@
+#include "engine/weights/text_file.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "engine/weights/mapped_file.h"
+
+namespace tessera {
+
+absl::StatusOr<std::string> read_text_file(const std::string& path, uint64_t max_bytes) {
+  std::error_code ignored;
+  const std::filesystem::file_status link = std::filesystem::symlink_status(path, ignored);
+  if (link.type() == std::filesystem::file_type::not_found) {
+    return absl::NotFoundError(absl::StrCat(path, ": no such file"));
+  }
+  absl::StatusOr<MappedFile> file = MappedFile::open(path);
+  if (!file.ok()) return file.status();
+  if (file->size() > max_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": holds ", file->size(), " bytes, more than the limit of ", max_bytes));
+  }
+  std::string text(file->size(), '\0');
+  if (absl::Status read = file->read(0, text); !read.ok()) return read;
+  return text;
+}
+
+absl::StatusOr<std::optional<std::string>> read_optional_text_file(const std::string& path,
+                                                                   uint64_t max_bytes) {
+  absl::StatusOr<std::string> text = read_text_file(path, max_bytes);
+  if (text.ok()) return std::optional<std::string>(*std::move(text));
+  if (absl::IsNotFound(text.status())) return std::optional<std::string>();
+  return text.status();
+}
+
+}  // namespace tessera
