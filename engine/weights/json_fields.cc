@@ -1,7 +1,7 @@
 #include "engine/weights/json_fields.h"
 
-#include "absl/strings/str_cat.h"
 #include "engine/weights/json_text.h"
+#include "engine/weights/message.h"
 
 namespace tessera {
 
@@ -13,7 +13,7 @@ const nlohmann::json* JsonFields::find(const char* key) const {
 int JsonFields::integer(const char* key, int fallback, int min, int max) {
   const nlohmann::json* value = find(key);
   if (value == nullptr) return fallback;
-  const std::string range = absl::StrCat("must be an integer from ", min, " to ", max);
+  const std::string range = concat("must be an integer from ", min, " to ", max);
   // Unsigned first: get<int64_t> of a value above 2^63 would wrap.
   const bool fits = value->is_number_unsigned()
                         ? value->get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX)
@@ -29,7 +29,7 @@ double JsonFields::number(const char* key, double fallback, double min, double m
   const nlohmann::json* value = find(key);
   if (value == nullptr) return fallback;
   if (!value->is_number() || !(value->get<double>() >= min && value->get<double>() <= max)) {
-    refuse(key, absl::StrCat("must be a number from ", min, " to ", max), /*unsupported=*/false);
+    refuse(key, concat("must be a number from ", min, " to ", max), /*unsupported=*/false);
     return fallback;
   }
   return value->get<double>();
@@ -84,8 +84,8 @@ void JsonFields::refuse(const char* key, std::string_view why, bool unsupported)
   if (!error_.ok()) return;
   const auto field = object_.find(key);
   const std::string shown = field == object_.end() ? std::string(" is missing")
-                                                   : absl::StrCat(" is ", show_for_message(*field));
-  const std::string message = absl::StrCat(place_, ": ", key, shown, ", ", why);
+                                                   : concat(" is ", show_for_message(*field));
+  const std::string message = concat(place_, ": ", key, shown, ", ", why);
   error_ = unsupported ? absl::UnimplementedError(message) : absl::InvalidArgumentError(message);
 }
 

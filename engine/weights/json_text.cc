@@ -1,6 +1,8 @@
 #include "engine/weights/json_text.h"
 
-#include "absl/strings/str_cat.h"
+#include <algorithm>
+
+#include "engine/weights/message.h"
 
 namespace tessera {
 namespace {
@@ -32,14 +34,14 @@ int nesting_depth(std::string_view text) {
 absl::StatusOr<nlohmann::json> parse_json_object(std::string_view file, std::string_view text) {
   if (nesting_depth(text) > kMaxJsonDepth) {
     return absl::InvalidArgumentError(
-        absl::StrCat(file, ": nested deeper than ", kMaxJsonDepth, " levels"));
+        concat(file, ": nested deeper than ", kMaxJsonDepth, " levels"));
   }
   nlohmann::json value = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
   if (value.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": not valid JSON"));
+    return absl::InvalidArgumentError(concat(file, ": not valid JSON"));
   }
   if (!value.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": not a JSON object"));
+    return absl::InvalidArgumentError(concat(file, ": not a JSON object"));
   }
   return value;
 }
@@ -51,7 +53,7 @@ std::string quote_for_message(std::string_view text) {
 std::string show_for_message(const nlohmann::json& value) {
   std::string shown =
       value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
-  if (shown.size() > kShownBytes) shown = absl::StrCat(shown.substr(0, kShownBytes), "...");
+  if (shown.size() > kShownBytes) shown = concat(shown.substr(0, kShownBytes), "...");
   return shown;
 }
 

@@ -9,13 +9,13 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/weights/message.h"
 
 namespace tessera {
 namespace {
 
 absl::Status system_error(const std::string& path, const char* what) {
-  return absl::ErrnoToStatus(errno, absl::StrCat(path, ": ", what));
+  return absl::ErrnoToStatus(errno, concat(path, ": ", what));
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ absl::StatusOr<MappedFile> MappedFile::open(const std::string& path) {
   struct stat facts = {};
   if (::fstat(descriptor, &facts) != 0) return system_error(path, "cannot stat");
   if (!S_ISREG(facts.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
+    return absl::InvalidArgumentError(concat(path, ": not a regular file"));
   }
   if (facts.st_size == 0) return file;
   const uint64_t size = static_cast<uint64_t>(facts.st_size);
@@ -68,7 +68,7 @@ absl::Status MappedFile::read(uint64_t offset, std::span<char> into) const {
     if (got < 0) return system_error(path_, "cannot read");
     if (got == 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat(path_, ": ends at byte ", offset, ", ", into.size(), " bytes too early"));
+          concat(path_, ": ends at byte ", offset, ", ", into.size(), " bytes too early"));
     }
     into = into.subspan(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);
@@ -80,9 +80,9 @@ absl::Status MappedFile::check_unchanged() const {
   struct stat facts = {};
   if (::fstat(descriptor_, &facts) != 0) return system_error(path_, "cannot stat");
   if (static_cast<uint64_t>(facts.st_size) != size_) {
-    return absl::FailedPreconditionError(absl::StrCat(path_, ": changed from ", size_, " to ",
-                                                      facts.st_size,
-                                                      " bytes while the model was loading"));
+    return absl::FailedPreconditionError(concat(path_, ": changed from ", size_, " to ",
+                                                facts.st_size,
+                                                " bytes while the model was loading"));
   }
   return absl::OkStatus();
 }

@@ -4,10 +4,9 @@
 #include <array>
 #include <string_view>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "engine/weights/json_fields.h"
 #include "engine/weights/json_text.h"
+#include "engine/weights/message.h"
 #include "engine/weights/rope_config.h"
 #include "engine/weights/text_file.h"
 
@@ -61,9 +60,9 @@ constexpr std::array<Family, 4> kFamilies = {{
 const Family* find_family(JsonFields& config) {
   std::string supported;
   for (const Family& family : kFamilies) {
-    absl::StrAppend(&supported, supported.empty() ? "" : ", ", family.architecture);
+    supported += concat(supported.empty() ? "" : ", ", family.architecture);
   }
-  const std::string why = absl::StrCat("supported architectures are ", supported);
+  const std::string why = concat("supported architectures are ", supported);
   const nlohmann::json* names = config.find("architectures");
   const bool one = names != nullptr && names->is_array() && names->size() == 1;
   if (!one || !names->front().is_string()) {
@@ -81,7 +80,7 @@ const Family* find_family(JsonFields& config) {
 void refuse_unsupported(JsonFields& config, const Family& family) {
   if (config.text("model_type", family.model_type) != family.model_type) {
     config.refuse("model_type",
-                  absl::StrCat(family.architecture, " is of model_type ", family.model_type));
+                  concat(family.architecture, " is of model_type ", family.model_type));
   }
   for (const char* key : {"quantization_config", "compression_config"}) {
     if (config.has(key)) config.refuse(key, "quantised weights are not supported");
@@ -104,8 +103,8 @@ bool parse_bias(JsonFields& config, const char* key, BiasRule rule, const Family
   const bool fixed = rule == BiasRule::kAlways;
   const bool stated = config.flag(key, fixed);
   if (rule != BiasRule::kByKey && stated != fixed) {
-    config.refuse(
-        key, absl::StrCat(family.architecture, fixed ? " always" : " never", " has these biases"));
+    config.refuse(key,
+                  concat(family.architecture, fixed ? " always" : " never", " has these biases"));
   }
   return stated;
 }
@@ -121,24 +120,23 @@ void parse_dimensions(JsonFields& config, const Family& family, ModelConfig& mod
                                   kv_fallback == 0 ? model.heads : kv_fallback, 1, kMaxHeads);
   if (model.heads % model.kv_heads != 0) {
     config.refuse("num_key_value_heads",
-                  absl::StrCat("must divide num_attention_heads, which is ", model.heads),
+                  concat("must divide num_attention_heads, which is ", model.heads),
                   /*unsupported=*/false);
   }
   int head_fallback = config.names("head_dim") ? 0 : family.head_width;
   if (head_fallback == 0 && !config.has("head_dim") && model.width % model.heads != 0) {
     config.refuse("hidden_size",
-                  absl::StrCat("must be a multiple of num_attention_heads, which is ", model.heads,
-                               ", where head_dim is not given"),
+                  concat("must be a multiple of num_attention_heads, which is ", model.heads,
+                         ", where head_dim is not given"),
                   /*unsupported=*/false);
   }
   if (head_fallback == 0) head_fallback = model.width / model.heads;
   model.head_width = config.integer("head_dim", head_fallback, 1, kMaxHeadWidth);
   if (model.head_width % 2 != 0 || model.head_width < 2 || model.head_width > kMaxHeadWidth) {
-    config.refuse(
-        config.has("head_dim") ? "head_dim" : "hidden_size",
-        absl::StrCat("gives heads ", model.head_width,
-                     " wide; the width of a head must be even, from 2 to ", kMaxHeadWidth),
-        /*unsupported=*/false);
+    config.refuse(config.has("head_dim") ? "head_dim" : "hidden_size",
+                  concat("gives heads ", model.head_width,
+                         " wide; the width of a head must be even, from 2 to ", kMaxHeadWidth),
+                  /*unsupported=*/false);
   }
   model.vocab_size = config.integer("vocab_size", family.vocab_size, 1, kMaxVocab);
   model.max_positions =
@@ -149,7 +147,7 @@ void parse_layer_types(JsonFields& config, int window, ModelConfig& model) {
   const nlohmann::json& types = *config.find("layer_types");
   if (!types.is_array() || types.size() != static_cast<size_t>(model.layers)) {
     config.refuse("layer_types",
-                  absl::StrCat("must list one type for each of the ", model.layers, " layers"),
+                  concat("must list one type for each of the ", model.layers, " layers"),
                   /*unsupported=*/false);
     return;
   }
@@ -158,13 +156,13 @@ void parse_layer_types(JsonFields& config, int window, ModelConfig& model) {
     if (type == "sliding_attention") {
       model.layer_attention[layer].window_tokens = window;
     } else if (type != "full_attention") {
-      config.refuse("layer_types", absl::StrCat("layer ", layer, " is ", show_for_message(type),
-                                                "; supported are full_attention and "
-                                                "sliding_attention"));
+      config.refuse("layer_types", concat("layer ", layer, " is ", show_for_message(type),
+                                          "; supported are full_attention and "
+                                          "sliding_attention"));
     }
     if (type == "sliding_attention" && window == 0) {
       config.refuse("layer_types",
-                    absl::StrCat("layer ", layer, " is sliding_attention but no window is in use"),
+                    concat("layer ", layer, " is sliding_attention but no window is in use"),
                     /*unsupported=*/false);
     }
   }
@@ -185,8 +183,8 @@ void parse_attention(JsonFields& config, const Family& family, ModelConfig& mode
     const auto differs = [&](const LayerAttention& layer) { return layer.window_tokens != window; };
     const std::vector<LayerAttention>& all = model.layer_attention;
     if (!qwen && std::any_of(all.begin(), all.end(), differs)) {
-      config.refuse("layer_types", absl::StrCat("every layer of ", family.architecture,
-                                                " has the same window of ", window, " tokens"));
+      config.refuse("layer_types", concat("every layer of ", family.architecture,
+                                          " has the same window of ", window, " tokens"));
     }
     return;
   }
@@ -198,8 +196,8 @@ void parse_attention(JsonFields& config, const Family& family, ModelConfig& mode
 
 void parse_dtype(JsonFields& config, ModelConfig& model) {
   const char* key = config.has("dtype") ? "dtype" : "torch_dtype";
-  const std::string text = config.text(key, "float32");
-  const std::string_view dtype = absl::StripPrefix(text, "torch.");
+  std::string dtype = config.text(key, "float32");
+  if (dtype.starts_with("torch.")) dtype.erase(0, 6);
   if (dtype == "bfloat16") {
     model.weight_dtype = DType::kBf16;
   } else if (dtype == "float16") {
@@ -213,8 +211,8 @@ void parse_dtype(JsonFields& config, ModelConfig& model) {
 void add_end_ids(JsonFields& fields, ModelConfig& model) {
   const nlohmann::json* ids = fields.find("eos_token_id");
   if (ids == nullptr) return;
-  const std::string why = absl::StrCat("must be one or a list of up to ", kMaxEndIds,
-                                       " integers from 0 to ", model.vocab_size - 1);
+  const std::string why = concat("must be one or a list of up to ", kMaxEndIds,
+                                 " integers from 0 to ", model.vocab_size - 1);
   const nlohmann::json list = ids->is_array() ? *ids : nlohmann::json::array({*ids});
   if (list.size() > kMaxEndIds) return fields.refuse("eos_token_id", why, /*unsupported=*/false);
   for (const nlohmann::json& id : list) {
@@ -267,8 +265,7 @@ void parse_generation(JsonFields& fields, GenerationDefaults& defaults) {
 std::string parse_end_token(JsonFields& tokenizer, absl::Status& error) {
   const nlohmann::json* token = tokenizer.find("eos_token");
   if (token == nullptr || token->is_string()) return tokenizer.text("eos_token", "");
-  JsonFields added(absl::StrCat(tokenizer.place(), ": eos_token"), tokenizer.object("eos_token"),
-                   error);
+  JsonFields added(concat(tokenizer.place(), ": eos_token"), tokenizer.object("eos_token"), error);
   return added.text("content", "");
 }
 

@@ -5,11 +5,9 @@
 #include <functional>
 #include <system_error>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "engine/weights/json_fields.h"
 #include "engine/weights/json_text.h"
+#include "engine/weights/message.h"
 #include "engine/weights/text_file.h"
 
 namespace tessera {
@@ -27,7 +25,7 @@ using ShardOfTensor = std::map<std::string, std::string, std::less<>>;
 bool plain_file_name(std::string_view name) {
   return !name.empty() && name.size() <= 255 && name.front() != '.' &&
          name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos &&
-         absl::EndsWith(name, ".safetensors");
+         name.ends_with(".safetensors");
 }
 
 absl::StatusOr<ShardOfTensor> parse_index(const std::string& path, std::string_view text) {
@@ -41,7 +39,7 @@ absl::StatusOr<ShardOfTensor> parse_index(const std::string& path, std::string_v
   ShardOfTensor shards;
   for (const auto& [tensor, file] : map.items()) {
     if (!file.is_string() || !plain_file_name(file.get_ref<const std::string&>())) {
-      return absl::InvalidArgumentError(absl::StrCat(
+      return absl::InvalidArgumentError(concat(
           path, ": weight_map names ", show_for_message(file), " for tensor ",
           quote_for_message(tensor),
           ", must be the name of a .safetensors file in the same folder, without '/' or a leading "
@@ -53,7 +51,11 @@ absl::StatusOr<ShardOfTensor> parse_index(const std::string& path, std::string_v
 }
 
 std::string show_shape(std::span<const int64_t> shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+  std::string shown;
+  for (const int64_t dimension : shape) {
+    shown += concat(shown.empty() ? "" : ", ", dimension);
+  }
+  return concat("[", shown, "]");
 }
 
 bool exists(const std::string& path) {
@@ -69,20 +71,20 @@ absl::StatusOr<ModelFolder> ModelFolder::open(const std::string& path) {
   if (!files.ok()) return files.status();
   absl::StatusOr<ModelConfig> config = parse_model_config(*files);
   if (!config.ok()) {
-    return absl::Status(config.status().code(), absl::StrCat(path, "/", config.status().message()));
+    return absl::Status(config.status().code(), concat(path, "/", config.status().message()));
   }
   ModelFolder folder;
   folder.config_ = *std::move(config);
-  const std::string index_path = absl::StrCat(path, "/", kIndexName);
-  const std::string single_path = absl::StrCat(path, "/", kSingleName);
+  const std::string index_path = concat(path, "/", kIndexName);
+  const std::string single_path = concat(path, "/", kSingleName);
   absl::Status opened;
   if (exists(index_path)) {
     opened = folder.open_indexed(path, index_path);
   } else if (exists(single_path)) {
     opened = folder.open_single(single_path);
   } else {
-    opened = absl::NotFoundError(absl::StrCat(path, ": has neither ", kSingleName, " nor ",
-                                              kIndexName, "; weights are read from safetensors"));
+    opened = absl::NotFoundError(concat(path, ": has neither ", kSingleName, " nor ", kIndexName,
+                                        "; weights are read from safetensors"));
   }
   if (!opened.ok()) return opened;
   folder.settle_config();
@@ -107,22 +109,21 @@ absl::Status ModelFolder::open_indexed(const std::string& folder, const std::str
     if (opened.count(file) == 0) {
       if (opened.size() == kMaxShards) {
         return absl::InvalidArgumentError(
-            absl::StrCat(index_path, ": names more than ", kMaxShards, " files"));
+            concat(index_path, ": names more than ", kMaxShards, " files"));
       }
-      absl::StatusOr<SafetensorsFile> shard =
-          SafetensorsFile::open(absl::StrCat(folder, "/", file));
+      absl::StatusOr<SafetensorsFile> shard = SafetensorsFile::open(concat(folder, "/", file));
       if (!shard.ok()) {
         return absl::Status(shard.status().code(),
-                            absl::StrCat(shard.status().message(), " (named by ", kIndexName, ")"));
+                            concat(shard.status().message(), " (named by ", kIndexName, ")"));
       }
       opened.emplace(file, shards_.size());
       shards_.push_back(*std::move(shard));
     }
     const size_t home = opened.at(file);
     if (shards_[home].tensors().count(tensor) == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(index_path, ": weight_map says that tensor ",
-                                                     quote_for_message(tensor), " is in ", file,
-                                                     ", which does not hold it"));
+      return absl::InvalidArgumentError(concat(index_path, ": weight_map says that tensor ",
+                                               quote_for_message(tensor), " is in ", file,
+                                               ", which does not hold it"));
     }
     home_.emplace(tensor, home);
   }
@@ -165,15 +166,15 @@ absl::StatusOr<RawTensor> ModelFolder::tensor(std::string_view name,
                                               std::span<const int64_t> shape) const {
   const StoredTensor* stored = find(name);
   if (stored == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        shards_.size() == 1 ? shards_.front().path() : "the model's files", ": tensor ",
-        quote_for_message(name), " of shape ", show_shape(shape), " is missing"));
+    return absl::InvalidArgumentError(
+        concat(shards_.size() == 1 ? shards_.front().path() : "the model's files", ": tensor ",
+               quote_for_message(name), " of shape ", show_shape(shape), " is missing"));
   }
   const SafetensorsFile& shard = shards_[home_.find(name)->second];
-  const std::string place = absl::StrCat(shard.path(), ": tensor ", quote_for_message(name));
+  const std::string place = concat(shard.path(), ": tensor ", quote_for_message(name));
   if (!std::equal(shape.begin(), shape.end(), stored->shape.begin(), stored->shape.end())) {
-    return absl::InvalidArgumentError(absl::StrCat(place, " has shape ", show_shape(stored->shape),
-                                                   ", config.json needs ", show_shape(shape)));
+    return absl::InvalidArgumentError(concat(place, " has shape ", show_shape(stored->shape),
+                                             ", config.json needs ", show_shape(shape)));
   }
   RawTensor raw = {DType::kF32, stored->shape, shard.bytes(*stored)};
   switch (stored->dtype) {
@@ -186,8 +187,8 @@ absl::StatusOr<RawTensor> ModelFolder::tensor(std::string_view name,
       raw.dtype = DType::kBf16;
       break;
     default:
-      return absl::UnimplementedError(absl::StrCat(place, " has dtype ", name_of(stored->dtype),
-                                                   ", supported are F32, F16 and BF16"));
+      return absl::UnimplementedError(concat(place, " has dtype ", name_of(stored->dtype),
+                                             ", supported are F32, F16 and BF16"));
   }
   used_.emplace(name);
   return raw;

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "absl/strings/str_cat.h"
+#include "engine/weights/message.h"
 
 namespace tessera {
 namespace {
@@ -63,7 +63,7 @@ void parse_yarn(JsonFields& rope, int max_positions, RopeConfig& parsed) {
 RopeConfig parse_rope_config(JsonFields& config, int max_positions, absl::Status& error) {
   const bool old_dialect = config.has("rope_scaling") && !config.object("rope_scaling").empty();
   const char* key = old_dialect ? "rope_scaling" : "rope_parameters";
-  JsonFields rope(absl::StrCat(config.place(), ": ", key), config.object(key), error);
+  JsonFields rope(concat(config.place(), ": ", key), config.object(key), error);
 
   RopeConfig parsed;
   for (const char* nested : {"full_attention", "sliding_attention", "mrope_section"}) {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/weights/message.h"
 #include "kernels/core/check.h"
 
 namespace tessera {
@@ -24,16 +24,16 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   if (!mapped.ok()) return mapped.status();
   if (mapped->size() < kLengthBytes) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": holds ", mapped->size(), " bytes, too few for a safetensors file"));
+        concat(path, ": holds ", mapped->size(), " bytes, too few for a safetensors file"));
   }
   std::string length_bytes(kLengthBytes, '\0');
   if (absl::Status read = mapped->read(0, length_bytes); !read.ok()) return read;
   const uint64_t header_bytes = little_endian(length_bytes);
   const uint64_t after_length = mapped->size() - kLengthBytes;
   if (header_bytes > kMaxHeaderBytes || header_bytes > after_length) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": header length is ", header_bytes,
-                                                   ", must be at most ",
-                                                   std::min(kMaxHeaderBytes, after_length)));
+    return absl::InvalidArgumentError(concat(path, ": header length is ", header_bytes,
+                                             ", must be at most ",
+                                             std::min(kMaxHeaderBytes, after_length)));
   }
   std::string header(header_bytes, '\0');
   if (absl::Status read = mapped->read(kLengthBytes, header); !read.ok()) return read;

@@ -5,8 +5,8 @@
 #include <array>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "engine/weights/json_text.h"
+#include "engine/weights/message.h"
 #include "engine/weights/safetensors.h"
 
 namespace tessera {
@@ -63,7 +63,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     if (key == "dtype" && !std::exchange(seen_dtype_, true)) return go(Place::kDtype);
     if (key == "shape" && !std::exchange(seen_shape_, true)) return go(Place::kShape);
     if (key == "data_offsets" && !std::exchange(seen_offsets_, true)) return go(Place::kOffsets);
-    return fail(absl::StrCat("has an unknown or repeated key ", quote_for_message(key)));
+    return fail(concat("has an unknown or repeated key ", quote_for_message(key)));
   }
 
   bool string(std::string& text) override {
@@ -74,7 +74,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
       current_.dtype = element.dtype;
       return go(Place::kTensor);
     }
-    return fail(absl::StrCat("dtype is ", quote_for_message(text), ", which is not a known dtype"));
+    return fail(concat("dtype is ", quote_for_message(text), ", which is not a known dtype"));
   }
 
   bool start_array(size_t) override {
@@ -89,7 +89,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
       return fail("a number stands where none belongs");
     }
     if (numbers_.size() == kMaxRank) {
-      return fail(absl::StrCat("has a list of more than ", kMaxRank, " numbers"));
+      return fail(concat("has a list of more than ", kMaxRank, " numbers"));
     }
     numbers_.push_back(number);
     return true;
@@ -126,7 +126,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   bool number_float(double, const std::string&) override { return fail("a number is no integer"); }
   bool binary(nlohmann::json::binary_t&) override { return fail("binary data"); }
   bool parse_error(size_t position, const std::string&, const nlohmann::json::exception&) override {
-    mistake_ = absl::StrCat("header is not valid JSON at byte ", position);
+    mistake_ = concat("header is not valid JSON at byte ", position);
     return false;
   }
 
@@ -152,8 +152,8 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool fail(std::string_view what) {
-    mistake_ = name_.empty() ? absl::StrCat("header: ", what)
-                             : absl::StrCat("tensor ", quote_for_message(name_), ": ", what);
+    mistake_ = name_.empty() ? concat("header: ", what)
+                             : concat("tensor ", quote_for_message(name_), ": ", what);
     return false;
   }
 
@@ -162,10 +162,10 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     if (key == kMetadata && !std::exchange(seen_metadata_, true)) return go(Place::kTensorValue);
     if (key == kMetadata || tensors_.count(key) != 0) return fail("is named twice");
     if (key.empty() || key.size() > kMaxNameBytes) {
-      return fail(absl::StrCat("a name must have 1 to ", kMaxNameBytes, " bytes"));
+      return fail(concat("a name must have 1 to ", kMaxNameBytes, " bytes"));
     }
     if (tensors_.size() == kMaxTensors) {
-      return fail(absl::StrCat("more than ", kMaxTensors, " tensors"));
+      return fail(concat("more than ", kMaxTensors, " tensors"));
     }
     return go(Place::kTensorValue);
   }
@@ -179,8 +179,8 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     }
     if (overflow) return fail("shape is too large");
     if (current_.begin > current_.end || current_.end - current_.begin != bytes) {
-      return fail(absl::StrCat("data_offsets are ", current_.begin, " and ", current_.end,
-                               ", but dtype and shape need ", bytes, " bytes"));
+      return fail(concat("data_offsets are ", current_.begin, " and ", current_.end,
+                         ", but dtype and shape need ", bytes, " bytes"));
     }
     return true;
   }
@@ -208,20 +208,20 @@ absl::Status check_coverage(std::string_view file, const StoredTensors& tensors,
     const auto& [name, stored] = *tensor;
     if (stored.end > data_bytes) {
       return absl::InvalidArgumentError(
-          absl::StrCat(file, ": tensor ", quote_for_message(name), ": data_offsets end at ",
-                       stored.end, ", beyond the file's ", data_bytes, " bytes of data"));
+          concat(file, ": tensor ", quote_for_message(name), ": data_offsets end at ", stored.end,
+                 ", beyond the file's ", data_bytes, " bytes of data"));
     }
     if (stored.begin != reached) {
       return absl::InvalidArgumentError(
-          absl::StrCat(file, ": tensor ", quote_for_message(name), ": data_offsets begin at ",
-                       stored.begin, stored.begin < reached ? ", inside" : ", with a gap after",
-                       " the tensor that ends at ", reached));
+          concat(file, ": tensor ", quote_for_message(name), ": data_offsets begin at ",
+                 stored.begin, stored.begin < reached ? ", inside" : ", with a gap after",
+                 " the tensor that ends at ", reached));
     }
     reached = stored.end;
   }
   if (reached != data_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": tensors end at byte ", reached, " of ",
-                                                   data_bytes, " bytes of data"));
+    return absl::InvalidArgumentError(
+        concat(file, ": tensors end at byte ", reached, " of ", data_bytes, " bytes of data"));
   }
   return absl::OkStatus();
 }
@@ -236,11 +236,11 @@ absl::StatusOr<StoredTensors> parse_safetensors_header(std::string_view file,
                                                        std::string_view header,
                                                        uint64_t data_bytes) {
   if (header.empty() || header.front() != '{') {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": header does not begin with '{'"));
+    return absl::InvalidArgumentError(concat(file, ": header does not begin with '{'"));
   }
   HeaderEvents events;
   if (!nlohmann::json::sax_parse(header.begin(), header.end(), &events)) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": ", events.mistake()));
+    return absl::InvalidArgumentError(concat(file, ": ", events.mistake()));
   }
   StoredTensors tensors = events.take_tensors();
   if (absl::Status covered = check_coverage(file, tensors, data_bytes); !covered.ok()) {

@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <system_error>
 
-#include "absl/strings/str_cat.h"
 #include "engine/weights/mapped_file.h"
+#include "engine/weights/message.h"
 
 namespace tessera {
 
@@ -12,13 +12,13 @@ absl::StatusOr<std::string> read_text_file(const std::string& path, uint64_t max
   std::error_code ignored;
   const std::filesystem::file_status link = std::filesystem::symlink_status(path, ignored);
   if (link.type() == std::filesystem::file_type::not_found) {
-    return absl::NotFoundError(absl::StrCat(path, ": no such file"));
+    return absl::NotFoundError(concat(path, ": no such file"));
   }
   absl::StatusOr<MappedFile> file = MappedFile::open(path);
   if (!file.ok()) return file.status();
   if (file->size() > max_bytes) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": holds ", file->size(), " bytes, more than the limit of ", max_bytes));
+        concat(path, ": holds ", file->size(), " bytes, more than the limit of ", max_bytes));
   }
   std::string text(file->size(), '\0');
   if (absl::Status read = file->read(0, text); !read.ok()) return read;
