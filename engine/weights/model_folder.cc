@@ -1,9 +1,6 @@
 #include "engine/weights/model_folder.h"
 
 #include <cstring>
-#include <filesystem>
-#include <functional>
-#include <system_error>
 
 #include "engine/weights/json_fields.h"
 #include "engine/weights/json_text.h"
@@ -58,12 +55,6 @@ std::string show_shape(std::span<const int64_t> shape) {
   return concat("[", shown, "]");
 }
 
-bool exists(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::symlink_status(path, ignored).type() !=
-         std::filesystem::file_type::not_found;
-}
-
 }  // namespace
 
 absl::StatusOr<ModelFolder> ModelFolder::open(const std::string& path) {
@@ -78,9 +69,9 @@ absl::StatusOr<ModelFolder> ModelFolder::open(const std::string& path) {
   const std::string index_path = concat(path, "/", kIndexName);
   const std::string single_path = concat(path, "/", kSingleName);
   absl::Status opened;
-  if (exists(index_path)) {
+  if (path_exists(index_path)) {
     opened = folder.open_indexed(path, index_path);
-  } else if (exists(single_path)) {
+  } else if (path_exists(single_path)) {
     opened = folder.open_single(single_path);
   } else {
     opened = absl::NotFoundError(concat(path, ": has neither ", kSingleName, " nor ", kIndexName,

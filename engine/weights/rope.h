@@ -24,9 +24,10 @@ struct RopeConfig {
   double beta_fast = 32;        // yarn
   double beta_slow = 1;         // yarn
   bool truncate = true;         // yarn: the correction range is rounded outwards to whole channels
-  std::optional<double> attention_factor;  // yarn: overrides the value computed from factor
-  double mscale = 0;                       // yarn: 0 = absent
-  double mscale_all_dim = 0;               // yarn: 0 = absent
+  std::optional<double> attention_factor =
+      std::nullopt;           // yarn: overrides the value computed from factor
+  double mscale = 0;          // yarn: 0 = absent
+  double mscale_all_dim = 0;  // yarn: 0 = absent
 };
 
 // Angle per position of each channel pair: [head_width / 2] values, each exactly an f32.

@@ -8,13 +8,14 @@
 
 namespace tessera {
 
-absl::StatusOr<std::string> read_text_file(const std::string& path, uint64_t max_bytes) {
+bool path_exists(const std::string& path) {
   std::error_code ignored;
-  const std::filesystem::file_status link = std::filesystem::symlink_status(path, ignored);
-  if (link.type() == std::filesystem::file_type::not_found) {
-    return absl::NotFoundError(concat(path, ": no such file"));
-  }
-  absl::StatusOr<MappedFile> file = MappedFile::open(path);
+  return std::filesystem::symlink_status(path, ignored).type() !=
+         std::filesystem::file_type::not_found;
+}
+
+absl::StatusOr<std::string> read_text_file(const std::string& path, uint64_t max_bytes) {
+  const absl::StatusOr<MappedFile> file = MappedFile::open(path);
   if (!file.ok()) return file.status();
   if (file->size() > max_bytes) {
     return absl::InvalidArgumentError(
@@ -27,10 +28,10 @@ absl::StatusOr<std::string> read_text_file(const std::string& path, uint64_t max
 
 absl::StatusOr<std::optional<std::string>> read_optional_text_file(const std::string& path,
                                                                    uint64_t max_bytes) {
+  if (!path_exists(path)) return std::optional<std::string>();
   absl::StatusOr<std::string> text = read_text_file(path, max_bytes);
-  if (text.ok()) return std::optional<std::string>(*std::move(text));
-  if (absl::IsNotFound(text.status())) return std::optional<std::string>();
-  return text.status();
+  if (!text.ok()) return text.status();
+  return std::optional<std::string>(*std::move(text));
 }
 
 }  // namespace tessera

@@ -9,11 +9,13 @@
 
 namespace tessera {
 
-// The file's bytes. NOT_FOUND when there is no such name; INVALID_ARGUMENT when it is not a regular
-// file or holds more than max_bytes; a dangling symlink is an error, not an absent file.
+// Whether the folder has such a name, be it a dangling symlink.
+bool path_exists(const std::string& path);
+
+// The file's bytes; an error when it is not a regular file or holds more than max_bytes.
 absl::StatusOr<std::string> read_text_file(const std::string& path, uint64_t max_bytes);
 
-// As above, with an absent file as nullopt.
+// As above, with an absent name as nullopt; a dangling symlink is an error.
 absl::StatusOr<std::optional<std::string>> read_optional_text_file(const std::string& path,
                                                                    uint64_t max_bytes);
 

@@ -335,7 +335,8 @@ TEST(ModelConfig, HostileJsonIsOneClearError) {
     EXPECT_THAT(std::string(parse_model_config(files).status().message()),
                 HasSubstr("config.json: not "));
   }
-  files.config = "{\"a\":" + std::string(1000000, '[');
+  files.config = R"({"a":)";
+  files.config.append(1000000, '[');
   EXPECT_THAT(std::string(parse_model_config(files).status().message()),
               HasSubstr("nested deeper than 64"));
   files.config = small("LlamaForCausalLM").dump();

@@ -119,9 +119,12 @@ TEST(Safetensors, LyingHeadersAreRefusedInWords) {
 }
 
 TEST(Safetensors, DeepNestingNeitherCrashesNorLasts) {
-  EXPECT_THAT(mistake("{\"a\":" + std::string(5000000, '['), 0), HasSubstr("a list stands"));
-  EXPECT_THAT(mistake("{\"__metadata__\":{\"k\":" + std::string(5000000, '{'), 0),
-              HasSubstr("an object stands"));
+  std::string lists = R"({"a":)";
+  lists.append(5000000, '[');
+  EXPECT_THAT(mistake(lists, 0), HasSubstr("a list stands"));
+  std::string objects = R"({"__metadata__":{"k":)";
+  objects.append(5000000, '{');
+  EXPECT_THAT(mistake(objects, 0), HasSubstr("an object stands"));
 }
 
 TEST(Safetensors, ControlCharactersOfNamesAreEscaped) {
