@@ -24,7 +24,7 @@ class Region {
   // Addresses without memory, for the dry backend: allocations have distinct fake pointers.
   static Region dry(std::string purpose);
   Region(Region&&) noexcept;
-  Region& operator=(Region&&) noexcept;
+  Region& operator=(Region&&) noexcept;  // the two change places
   ~Region();
 
   // REQUIRES: fits. Contiguous, 64-byte aligned.

@@ -23,15 +23,25 @@ class Execution;  // what a running command may use (compute pool, scratch); def
 enum class Progress : uint8_t { kDone, kBlocked };
 using Fence = uint64_t;  // number of commands that must have retired
 
+// How a backend moves bytes between the host and its memory; a field of its OpTable.
+struct DeviceCopies {
+  void (*in)(Execution&, void* device, const std::byte* host, size_t bytes) = nullptr;
+  void (*out)(Execution&, std::byte* host, const void* device, size_t bytes) = nullptr;
+};
+
 class Stream {
  public:
   using Run = Progress (*)(Execution&, const void* args);
 
-  // `ring_bytes` bounds what may be outstanding; a submit into a full ring waits for the lane.
-  Stream(const OpTable& ops, size_t ring_bytes);
-  ~Stream();
+  // `ring_bytes` (at least kSmallestRing) bounds what may be outstanding; a submit into a full ring
+  // waits for the lane. The template only defers the look into OpTable to the caller.
+  template <class Table = OpTable>
+  Stream(const Table& ops, size_t ring_bytes) : Stream(&ops, ops.copies, ring_bytes) {}
+  ~Stream();  // REQUIRES: idle and detached
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
+
+  static constexpr size_t kSmallestRing = 4096;
 
   const OpTable& ops() const { return *ops_; }
 
@@ -39,7 +49,7 @@ class Stream {
   template <class Args>
   void submit(Progress (*run)(Execution&, const Args&), const Args& args) {
     static_assert(std::is_trivially_copyable_v<Args>);
-    // The lane calls through the erased type; the cast is undone by `trampoline`.
+    // The lane calls through the erased type; the lambda restores it.
     struct Bound {
       Progress (*run)(Execution&, const Args&);
       Args args;
@@ -53,7 +63,8 @@ class Stream {
         &bound, sizeof(bound), {});
   }
 
-  // Copies `bytes` into the ring now and into `target` (contiguous) when the lane gets there.
+  // Copies `bytes` into the ring now and into `target` (contiguous) when the lane gets there. Large
+  // uploads travel in several commands, and wait for the lane as a full ring does.
   void upload(const Tensor& target, std::span<const std::byte> bytes);
   template <class T>
   void upload(const Tensor& target, std::span<const T> values) {
@@ -71,21 +82,29 @@ class Stream {
   // Lane only. Runs commands until the ring is empty, a command blocks, or `limit` commands ran.
   // Returns how many retired.
   int run_some(Execution& execution, int limit);
+  // True when every command appended so far has retired. Any thread; exact on the owner's.
   bool idle() const;
 
  private:
   friend class Lane;
+  struct Record;
+
+  Stream(const OpTable* ops, const DeviceCopies& copies, size_t ring_bytes);
   void append(Run run, const void* args, size_t args_bytes, std::span<const std::byte> payload);
+  void wait_for_room(size_t bytes) const;
 
   const OpTable* ops_;
-  std::unique_ptr<std::byte[]> ring_;
+  DeviceCopies copies_;
   size_t ring_bytes_;
-  uint64_t appended_ = 0;               // commands, owner thread
-  std::atomic<uint64_t> head_{0};       // bytes written, owner thread
-  std::atomic<uint64_t> tail_{0};       // bytes retired, lane
-  std::atomic<uint64_t> published_{0};  // commands visible to the lane
+  std::unique_ptr<std::byte[]> storage_;
+  std::byte* ring_;                                 // storage_, aligned
+  uint64_t appended_ = 0;                           // commands, owner thread
+  uint64_t head_ = 0;                               // bytes written, owner thread
+  uint64_t tail_lane_ = 0;                          // bytes retired, lane
+  alignas(64) std::atomic<uint64_t> published_{0};  // commands visible to the lane
+  alignas(64) std::atomic<uint64_t> tail_{0};       // tail_lane_ as the owner may see it
   mutable std::atomic<uint64_t> retired_{0};
-  std::atomic<uint32_t>* doorbell_ = nullptr;  // of the lane that serves this stream
+  std::atomic<std::atomic<uint32_t>*> doorbell_{nullptr};  // of the lane that serves this stream
 };
 
 }  // namespace tessera

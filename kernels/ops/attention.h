@@ -47,8 +47,8 @@ struct AttentionSpec {
 struct AttentionSegment {
   int32_t row_begin;  // first row in the step
   int32_t row_count;
-  int32_t page_begin;  // index into `pages` of the page that holds position 0. Pages that were
-                       // freed (outside a window) hold -1 there and are never read
+  int32_t page_begin;   // index into `pages` of the page that holds position 0. Pages that were
+                        // freed (outside a window) hold -1 there and are never read
   int32_t committed;    // tree rows: positions below this come from pages in order. Plain rows: -1
   int32_t tail_begin;   // tree rows: index into `tails` of this segment's [row_count, tail_stride]
   int32_t tail_stride;  // entry (r, d) is the KV slot that row r sees at position committed + d

@@ -20,6 +20,7 @@ using OpFn = Progress (*)(Execution&, const Args&);
 
 struct OpTable {
   const char* backend = "";
+  DeviceCopies copies;  // what Stream::upload and download do
   OpFn<Linear> linear = nullptr;
   OpFn<SwiGlu> swiglu = nullptr;
   OpFn<PackWeight> pack_weight = nullptr;
