@@ -83,9 +83,14 @@ const nlohmann::json& JsonFields::object(const char* key) {
 void JsonFields::refuse(const char* key, std::string_view why, bool unsupported) {
   if (!error_.ok()) return;
   const auto field = object_.find(key);
-  const std::string shown = field == object_.end() ? std::string(" is missing")
-                                                   : concat(" is ", show_for_message(*field));
-  const std::string message = concat(place_, ": ", key, shown, ", ", why);
+  if (field != object_.end()) return refuse_as(key, show_for_message(*field), why, unsupported);
+  error_ = absl::InvalidArgumentError(concat(place_, ": ", key, " is missing, ", why));
+}
+
+void JsonFields::refuse_as(const char* key, std::string_view shown, std::string_view why,
+                           bool unsupported) {
+  if (!error_.ok()) return;
+  const std::string message = concat(place_, ": ", key, " is ", shown, ", ", why);
   error_ = unsupported ? absl::UnimplementedError(message) : absl::InvalidArgumentError(message);
 }
 

@@ -38,6 +38,9 @@ class JsonFields {
 
   // Records "place: key is <value>, <why>" unless a mistake is known already.
   void refuse(const char* key, std::string_view why, bool unsupported = true);
+  // As refuse, with the value shown as `shown`.
+  void refuse_as(const char* key, std::string_view shown, std::string_view why,
+                 bool unsupported = true);
   const std::string& place() const { return place_; }
   bool ok() const { return error_.ok(); }
 

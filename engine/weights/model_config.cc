@@ -83,7 +83,15 @@ void refuse_unsupported(JsonFields& config, const Family& family) {
                   concat(family.architecture, " is of model_type ", family.model_type));
   }
   for (const char* key : {"quantization_config", "compression_config"}) {
-    if (config.has(key)) config.refuse(key, "quantised weights are not supported");
+    if (!config.has(key)) continue;
+    const nlohmann::json& quantization = *config.find(key);
+    const auto method =
+        quantization.is_object() ? quantization.find("quant_method") : quantization.end();
+    config.refuse_as(key,
+                     method == quantization.end()
+                         ? show_for_message(quantization)
+                         : concat("of quant_method ", show_for_message(*method)),
+                     "quantised weights are not supported");
   }
   for (const char* key : {"vision_config", "audio_config", "text_config"}) {
     if (config.has(key)) config.refuse(key, "only plain text models are supported");

@@ -259,7 +259,7 @@ TEST(ModelConfig, RefusalsNameKeyAndValue) {
       {{{"architectures", "LlamaForCausalLM"}}, "architectures is \"LlamaForCausalLM\""},
       {{{"model_type", "granite"}}, "model_type is \"granite\""},
       {{{"quantization_config", {{"quant_method", "awq"}}}},
-       "quantization_config is {\"quant_method\":\"awq\"}, quantised"},
+       "quantization_config is of quant_method \"awq\", quantised"},
       {{{"vision_config", json::object()}}, "vision_config"},
       {{{"hidden_act", "gelu"}}, "hidden_act is \"gelu\", only silu"},
       {{{"partial_rotary_factor", 0.5}}, "config.json: partial_rotary_factor is 0.5"},
