@@ -1,5 +1,6 @@
 #include "kernels/core/expect.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -38,7 +39,8 @@ std::string describe(std::initializer_list<Extent> shape, DType dtype) {
 
 void expect(const char* tensor_name, const Tensor& tensor, std::initializer_list<Extent> shape,
             DType dtype) {
-  bool ok = tensor.dtype == dtype && tensor.rank == static_cast<int>(shape.size());
+  bool ok = tensor.dtype == dtype && tensor.rank == static_cast<int>(shape.size()) &&
+            (tensor.dim(tensor.rank - 1) <= 1 || tensor.stride[tensor.rank - 1] == 1);
   int axis = 0;
   for (const Extent& extent : shape) {
     if (!ok) break;
@@ -55,6 +57,12 @@ void expect(const char* tensor_name, const Tensor& tensor, std::initializer_list
   std::fprintf(stderr, "tensor %s is %s, expected %s\n", tensor_name, describe(tensor).c_str(),
                describe(shape, dtype).c_str());
   std::abort();
+}
+
+void expect(const char* tensor_name, const Tensor& tensor, std::initializer_list<Extent> shape,
+            std::initializer_list<DType> dtypes) {
+  const bool known = std::find(dtypes.begin(), dtypes.end(), tensor.dtype) != dtypes.end();
+  expect(tensor_name, tensor, shape, known ? tensor.dtype : *dtypes.begin());
 }
 
 }  // namespace tessera

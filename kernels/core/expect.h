@@ -35,7 +35,11 @@ struct Extent {
 
 // Aborts with the op, the tensor's name and both shapes when `tensor` differs from what is
 // declared.
+// Elements of the last axis must be neighbours.
 void expect(const char* tensor_name, const Tensor& tensor, std::initializer_list<Extent> shape,
             DType dtype);
+// The same where several dtypes will do.
+void expect(const char* tensor_name, const Tensor& tensor, std::initializer_list<Extent> shape,
+            std::initializer_list<DType> dtypes);
 
 }  // namespace tessera

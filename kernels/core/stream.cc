@@ -47,15 +47,6 @@ Progress run_copy_out(Execution& execution, const CopyOut& args) {
   return Progress::kDone;
 }
 
-bool contiguous(const Tensor& tensor) {
-  int64_t step = 1;
-  for (int axis = tensor.rank - 1; axis >= 0; --axis) {
-    if (tensor.shape[axis] != 1 && tensor.stride[axis] != step) return false;
-    step *= tensor.shape[axis];
-  }
-  return true;
-}
-
 }  // namespace
 
 Stream::Stream(const OpTable* ops, const DeviceCopies& copies, size_t ring_bytes)
@@ -113,7 +104,7 @@ void Stream::wait_for_room(size_t bytes) const {
 
 void Stream::upload(const Tensor& target, std::span<const std::byte> bytes) {
   CHECK_EQ(static_cast<size_t>(target.bytes()), bytes.size());
-  CHECK(contiguous(target));
+  CHECK(is_contiguous(target));
   const size_t most = ring_bytes_ / 4;
   auto* place = static_cast<std::byte*>(target.data);
   while (!bytes.empty()) {
@@ -127,7 +118,7 @@ void Stream::upload(const Tensor& target, std::span<const std::byte> bytes) {
 
 void Stream::download(const Tensor& source, std::span<std::byte> target) {
   CHECK_EQ(static_cast<size_t>(source.bytes()), target.size());
-  CHECK(contiguous(source));
+  CHECK(is_contiguous(source));
   if (target.empty()) return;
   submit(run_copy_out, CopyOut{copies_.out, source.data, target.data(), target.size()});
 }

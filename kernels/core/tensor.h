@@ -59,6 +59,15 @@ struct Tensor {
   }
 };
 
+inline bool is_contiguous(const Tensor& tensor) {
+  int64_t step = 1;
+  for (int axis = tensor.rank - 1; axis >= 0; --axis) {
+    if (tensor.shape[axis] != 1 && tensor.stride[axis] != step) return false;
+    step *= tensor.shape[axis];
+  }
+  return true;
+}
+
 // A contiguous view.
 inline Tensor make_tensor(void* data, DType dtype, std::initializer_list<int64_t> shape) {
   CHECK_LE(shape.size(), static_cast<size_t>(Tensor::kMaxRank));

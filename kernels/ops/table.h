@@ -1,9 +1,10 @@
-// The op table: one function pointer per op. A backend fills what it has; `check_complete` names
-// what is missing. `install_reference`, `install_cpu` and `install_dry` are defined by the
-// backend's library.
+// The op table: one function pointer per op. A backend fills what it has; `missing_ops` names what
+// it lacks. The tables are `reference_ops` and `cpu_ops` (kernels/cpu/install.h) and `dry_ops`
+// (kernels/dry/dry.h).
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kernels/core/stream.h"
 #include "kernels/ops/attention.h"
@@ -39,6 +40,35 @@ struct OpTable {
   OpFn<Verify> verify = nullptr;
   OpFn<AllReduce> all_reduce = nullptr;
   OpFn<AllGather> all_gather = nullptr;
+
+  // Calls visit(name, op) for every op of this table, in the order above.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    visit("linear", linear);
+    visit("swiglu", swiglu);
+    visit("pack_weight", pack_weight);
+    visit("load_vector", load_vector);
+    visit("add_rms_norm", add_rms_norm);
+    visit("add_rows", add_rows);
+    visit("gather_rows", gather_rows);
+    visit("scatter_rows", scatter_rows);
+    visit("resolve_tokens", resolve_tokens);
+    visit("embed", embed);
+    visit("rope_and_store", rope_and_store);
+    visit("attention", attention);
+    visit("kv_commit", kv_commit);
+    visit("kv_page_copy", kv_page_copy);
+    visit("sample", sample);
+    visit("verify", verify);
+    visit("all_reduce", all_reduce);
+    visit("all_gather", all_gather);
+  }
 };
+
+// The ops (and copies) that `table` has no function for.
+std::vector<std::string> missing_ops(const OpTable& table);
+
+// CHECKs that nothing is missing.
+void check_complete(const OpTable& table);
 
 }  // namespace tessera

@@ -1,0 +1,115 @@
+#include <array>
+#include <limits>
+#include <vector>
+
+#include "kernels/cpu/reference/elements.h"
+#include "kernels/cpu/reference/reference.h"
+
+namespace tessera::reference {
+
+namespace {
+
+constexpr float kNowhere = -std::numeric_limits<float>::infinity();
+
+bool visible(const AttentionSpec& spec, int64_t i, int64_t j) {
+  if (j > i) return false;
+  if (spec.window == 0 || i - j < spec.window || j < spec.sink) return true;
+  return spec.block_stride > 0 && j / spec.block_tokens % spec.block_stride == 0;
+}
+
+// Where row `row` of the segment finds the key of position j.
+int64_t slot_of(const Attention& a, const AttentionSegment& segment, int64_t row, int64_t j) {
+  if (segment.committed >= 0 && j >= segment.committed) {
+    return a.tails
+        .as<int32_t>()[segment.tail_begin + row * segment.tail_stride + j - segment.committed];
+  }
+  const int64_t page = a.pages.as<int32_t>()[segment.page_begin + j / kKvBlockTokens];
+  return page * kKvBlockTokens + j % kKvBlockTokens;
+}
+
+// The softmax of one row and head while it passes over the tiles.
+struct Running {
+  float maximum = kNowhere;
+  LaneSum sum;
+  std::vector<float> out;  // [Dh]
+};
+
+// slots[j] is the KV slot of the tile's key j, or -1 where it is absent.
+void add_tile(const Attention& a, int64_t t, int64_t h,
+              const std::array<int64_t, kAttentionTile>& slots, Running& running) {
+  const PageIndex index(a.k_pages);
+  const DType dtype = a.q.dtype;
+  const int64_t kv_head = h / (a.q.dim(1) / index.Hkv);
+  const auto dot = [&](float from, int64_t K, auto&& x, auto&& w) {
+    return dtype == DType::kBf16 ? dot_bf16(from, K, x, w) : dot_f32(from, K, x, w);
+  };
+  std::array<float, kAttentionTile> p;
+  float maximum = running.maximum;
+  for (int j = 0; j < kAttentionTile; ++j) {
+    p[j] = kNowhere;
+    if (slots[j] < 0) continue;
+    p[j] = a.scale *
+           dot(
+               0.0f, index.Dh,
+               [&](int64_t d) {
+                 return load_element(a.q.data, dtype, t * a.q.stride[0] + h * a.q.stride[1] + d);
+               },
+               [&](int64_t d) {
+                 return load_element(a.k_pages.data, dtype, index.k(slots[j], kv_head, d));
+               });
+    maximum = p[j] > maximum ? p[j] : maximum;
+  }
+  const float rescale = exp_f32(running.maximum - maximum);
+  running.maximum = maximum;
+  running.sum.scale(rescale);
+  for (int j = 0; j < kAttentionTile; ++j) {
+    p[j] = slots[j] < 0 ? 0.0f : rounded(exp_f32(p[j] - maximum), dtype);
+    running.sum.add(j, p[j]);
+  }
+  for (int64_t d = 0; d < index.Dh; ++d) {
+    const auto v = [&](int64_t j) {
+      return slots[j] < 0 ? 0.0f
+                          : load_element(a.v_pages.data, dtype, index.v(slots[j], kv_head, d));
+    };
+    running.out[d] = dot(
+        running.out[d] * rescale, kAttentionTile, [&](int64_t j) { return p[j]; }, v);
+  }
+}
+
+void attend(const Attention& a, const AttentionSegment& segment, int64_t row, int64_t h) {
+  const int64_t t = segment.row_begin + row;
+  const int64_t i = a.positions.as<int32_t>()[t];
+  const int64_t Dh = a.q.dim(2);
+  Running running;
+  running.out.assign(static_cast<size_t>(Dh), 0.0f);
+  for (int64_t tile = 0; tile <= i; tile += kAttentionTile) {
+    std::array<int64_t, kAttentionTile> slots;
+    bool any = false;
+    for (int64_t j = tile; j < tile + kAttentionTile; ++j) {
+      const bool present = visible(a.spec, i, j);
+      slots[j - tile] = present ? slot_of(a, segment, row, j) : -1;
+      any |= present;
+    }
+    if (any) add_tile(a, t, h, slots, running);
+  }
+  const float sum = running.sum.total();
+  for (int64_t d = 0; d < Dh; ++d) {
+    store_element(a.out.data, a.out.dtype, t * a.out.stride[0] + h * a.out.stride[1] + d,
+                  running.out[d] / sum);
+  }
+  if (!a.lse.empty()) a.lse.row<float>(t)[h] = running.maximum + log_f32(sum);
+}
+
+}  // namespace
+
+Progress attention(Execution&, const Attention& a) {
+  for (int s = 0; s < a.segment_count; ++s) {
+    const AttentionSegment& segment = a.segments.as<AttentionSegment>()[s];
+    for (int64_t row = 0; row < segment.row_count; ++row) {
+      for (int64_t h = 0; h < a.q.dim(1); ++h) attend(a, segment, row, h);
+    }
+  }
+  return Progress::kDone;
+}
+
+}  // namespace tessera::reference

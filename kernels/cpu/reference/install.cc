@@ -1,0 +1,42 @@
+#include "kernels/cpu/install.h"
+
+#include <cstring>
+
+#include "kernels/cpu/reference/reference.h"
+
+namespace tessera {
+
+const OpTable& reference_ops() {
+  static const OpTable table = [] {
+    OpTable table;
+    table.backend = "reference";
+    table.copies.in = [](Execution&, void* device, const std::byte* host, size_t bytes) {
+      std::memcpy(device, host, bytes);
+    };
+    table.copies.out = [](Execution&, std::byte* host, const void* device, size_t bytes) {
+      std::memcpy(host, device, bytes);
+    };
+    table.linear = reference::linear;
+    table.swiglu = reference::swiglu;
+    table.pack_weight = reference::pack_weight;
+    table.load_vector = reference::load_vector;
+    table.add_rms_norm = reference::add_rms_norm;
+    table.add_rows = reference::add_rows;
+    table.gather_rows = reference::gather_rows;
+    table.scatter_rows = reference::scatter_rows;
+    table.resolve_tokens = reference::resolve_tokens;
+    table.embed = reference::embed;
+    table.rope_and_store = reference::rope_and_store;
+    table.attention = reference::attention;
+    table.kv_commit = reference::kv_commit;
+    table.kv_page_copy = reference::kv_page_copy;
+    table.sample = reference::sample;
+    table.verify = reference::verify;
+    table.all_reduce = reference::all_reduce;
+    table.all_gather = reference::all_gather;
+    return table;
+  }();
+  return table;
+}
+
+}  // namespace tessera
