@@ -1,0 +1,205 @@
+#include "engine/batch/batch.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <type_traits>
+
+namespace tessera {
+namespace {
+
+constexpr int64_t kAlignIntegers = 16;  // 64 bytes
+
+// Collects arrays in one host buffer; views get their addresses from the device buffer's base.
+class Layout {
+ public:
+  explicit Layout(const Tensor& target) : target_(target) {}
+
+  template <class T>
+  Tensor array(const std::vector<T>& values) {
+    return place(values.data(), values.size(), DTypeOf<T>::value);
+  }
+  // Plain structs as [n, sizeof(T)] bytes.
+  template <class T>
+  Tensor structs(const std::vector<T>& values) {
+    static_assert(sizeof(T) % sizeof(int32_t) == 0 && std::is_trivially_copyable_v<T>);
+    const int64_t offset = append(values.data(), values.size() * sizeof(T));
+    return make_tensor(target_.as<int32_t>() + offset, DType::kU8,
+                       {static_cast<int64_t>(values.size()), static_cast<int64_t>(sizeof(T))});
+  }
+  void upload(Stream& stream) const {
+    CHECK_LE(static_cast<int64_t>(integers_.size()), target_.dim(0));
+    stream.upload(target_.rows(0, static_cast<int64_t>(integers_.size())),
+                  std::span<const int32_t>(integers_));
+  }
+
+ private:
+  template <class T>
+  struct DTypeOf;
+
+  int64_t append(const void* data, size_t bytes) {
+    const int64_t offset = static_cast<int64_t>(integers_.size());
+    integers_.resize(offset + round_up(static_cast<int64_t>(bytes / sizeof(int32_t)),
+                                       kAlignIntegers));
+    if (bytes > 0) std::memcpy(integers_.data() + offset, data, bytes);
+    return offset;
+  }
+  Tensor place(const void* data, size_t count, DType dtype) {
+    const int64_t offset = append(data, count * sizeof(int32_t));
+    return make_tensor(target_.as<int32_t>() + offset, dtype, {static_cast<int64_t>(count)});
+  }
+
+  Tensor target_;
+  std::vector<int32_t> integers_;
+};
+template <>
+struct Layout::DTypeOf<int32_t> {
+  static constexpr DType value = DType::kI32;
+};
+template <>
+struct Layout::DTypeOf<float> {
+  static constexpr DType value = DType::kF32;
+};
+
+std::vector<int32_t> joined(const std::vector<int32_t>& rows, const std::vector<int32_t>& cached) {
+  std::vector<int32_t> all = rows;
+  all.insert(all.end(), cached.begin(), cached.end());
+  return all;
+}
+
+// One row set: the segments for which runs[segment] holds, with their rows renumbered.
+RowSet lay_out_row_set(const StepPlan& plan, const std::vector<bool>& runs, Layout& layout) {
+  RowSet set;
+  std::vector<int32_t> index, positions;
+  std::vector<std::vector<int32_t>> kv_slots(plan.groups.size());
+  std::vector<std::vector<AttentionSegment>> segments(plan.groups.size());
+  for (size_t which = 0; which < plan.segments.size(); ++which) {
+    if (!runs[which]) {
+      set.all = false;
+      continue;
+    }
+    const Segment& segment = plan.segments[which];
+    const int32_t row_begin = static_cast<int32_t>(index.size());
+    for (int32_t row = segment.row_begin; row < segment.row_begin + segment.row_count; ++row) {
+      index.push_back(row);
+      positions.push_back(plan.positions[row]);
+      for (size_t group = 0; group < plan.groups.size(); ++group) {
+        kv_slots[group].push_back(plan.groups[group].kv_slots[row]);
+      }
+    }
+    for (size_t group = 0; group < plan.groups.size(); ++group) {
+      const GroupPlan& from = plan.groups[group];
+      segments[group].push_back({row_begin, segment.row_count, from.page_begin[which],
+                                 segment.committed, from.tail_begin[which],
+                                 from.tail_stride[which]});
+    }
+    ++set.segments;
+  }
+  set.rows = static_cast<int>(index.size());
+  if (!set.all) set.index = layout.array(index);
+  set.positions = layout.array(positions);
+  for (size_t group = 0; group < plan.groups.size(); ++group) {
+    set.groups.push_back({layout.array(kv_slots[group]), layout.structs(segments[group])});
+  }
+  return set;
+}
+
+void lay_out_row_sets(const StepPlan& plan, Layout& layout, Batch& batch) {
+  std::map<std::vector<bool>, int> known;
+  const std::vector<bool> everyone(plan.segments.size(), true);
+  batch.row_sets.push_back(lay_out_row_set(plan, everyone, layout));
+  known[everyone] = 0;
+  const size_t sites = plan.verdicts.empty() ? 0 : plan.verdicts.front().size();
+  for (size_t site = 0; site < sites; ++site) {
+    std::vector<bool> runs(plan.segments.size());
+    for (size_t which = 0; which < plan.segments.size(); ++which) {
+      runs[which] = plan.verdicts[plan.segments[which].verdict_row][site] == Verdict::kRun;
+    }
+    if (std::none_of(runs.begin(), runs.end(), [](bool run) { return run; })) {
+      batch.set_of_site.push_back(-1);
+      continue;
+    }
+    const auto [found, is_new] = known.emplace(runs, static_cast<int>(batch.row_sets.size()));
+    if (is_new) batch.row_sets.push_back(lay_out_row_set(plan, runs, layout));
+    batch.set_of_site.push_back(found->second);
+  }
+}
+
+void lay_out_pieces(const StepPlan& plan, int rows_per_piece, Layout& layout, Batch& batch) {
+  size_t next_sample = 0;
+  for (size_t begin = 0; begin < plan.logit_rows.size(); begin += rows_per_piece) {
+    const size_t end = std::min(begin + rows_per_piece, plan.logit_rows.size());
+    Batch::LogitPiece piece;
+    piece.rows = layout.array(std::vector<int32_t>(plan.logit_rows.begin() + begin,
+                                                   plan.logit_rows.begin() + end));
+    piece.sample_begin = static_cast<int>(next_sample);
+    std::vector<SampleRow> samples;
+    while (next_sample < plan.samples.size() &&
+           plan.samples[next_sample].logits_row < static_cast<int64_t>(end)) {
+      samples.push_back(plan.samples[next_sample++]);
+      samples.back().logits_row -= static_cast<int32_t>(begin);
+    }
+    piece.sample_count = static_cast<int>(samples.size());
+    piece.samples = layout.structs(samples);
+    batch.pieces.push_back(piece);
+  }
+  CHECK_EQ(next_sample, plan.samples.size());
+}
+
+}  // namespace
+
+int64_t BatchLimits::integers_max() const {
+  const int64_t pages_per_sequence = (positions_max + kKvBlockTokens - 1) / kKvBlockTokens + 1;
+  const int64_t per_group = 4 * rows_max + 2 * sequences_max * pages_per_sequence +
+                            rows_max * Verify::kMaxPath;
+  // Every distinct verdict row may add a row set of its own; eight is more than a step ever mixes.
+  const int64_t per_set = rows_max * (2 + groups) + sequences_max * groups * 16;
+  const int64_t per_row =
+      static_cast<int64_t>(16 + sizeof(SampleRow) / sizeof(int32_t)) + Verify::kMaxPath;
+  return rows_max * per_row + sequences_max * int64_t{positions_max} + groups * per_group +
+         9 * per_set + (1 << 20);
+}
+
+BatchMemory allocate_batch_memory(Region& region, const BatchLimits& limits) {
+  BatchMemory memory;
+  const int64_t samples_max = limits.rows_max;
+  memory.integers = region.allocate(DType::kI32, {limits.integers_max()});
+  memory.tokens = region.allocate(
+      DType::kI32, {limits.rows_max + int64_t{limits.sequences_max} * limits.positions_max});
+  memory.last_tokens = region.allocate(DType::kI32, {limits.sequences_max});
+  memory.history = region.allocate(DType::kI32, {limits.sequences_max, limits.positions_max});
+  memory.results = region.allocate(DType::kI32, {samples_max});
+  memory.logprobs = region.allocate(DType::kF32, {samples_max, 1 + Sample::kMaxLogprobs});
+  memory.logprob_ids = region.allocate(DType::kI32, {samples_max, 1 + Sample::kMaxLogprobs});
+  memory.accepted = region.allocate(DType::kI32, {limits.sequences_max, Verify::kMaxPath});
+  return memory;
+}
+
+Batch build_batch(const StepPlan& plan, const BatchLimits& limits, const BatchMemory& memory,
+                  Stream& stream) {
+  CHECK_LE(plan.rows(), limits.rows_max);
+  Batch batch;
+  batch.plan = &plan;
+  batch.rows = plan.rows();
+  Layout layout(memory.integers);
+  batch.references = layout.array(joined(plan.references, plan.cached_tokens));
+  batch.slots = layout.array(joined(plan.slots, plan.cached_slots));
+  batch.positions = layout.array(joined(plan.positions, plan.cached_positions));
+  lay_out_row_sets(plan, layout, batch);
+  for (const GroupPlan& group : plan.groups) {
+    batch.groups.push_back({layout.array(group.pages), layout.array(group.tails),
+                            layout.array(group.node_slots), layout.array(group.copy_from),
+                            layout.array(group.copy_to)});
+  }
+  lay_out_pieces(plan, limits.logit_rows_max, layout, batch);
+  batch.paths = layout.array(plan.paths);
+  batch.bias_ids = layout.array(plan.bias_ids);
+  batch.bias_values = layout.array(plan.bias_values);
+  batch.trees = layout.structs(plan.trees);
+  batch.parents = layout.array(plan.parents);
+  batch.node_tokens = layout.array(plan.node_tokens);
+  layout.upload(stream);
+  return batch;
+}
+
+}  // namespace tessera

@@ -1,0 +1,49 @@
+#include "engine/layers/linear_layer.h"
+
+namespace tessera {
+
+LinearLayer::LinearLayer(Region& region, DType dtype, std::vector<LinearPart> parts, bool bias)
+    : parts_(std::move(parts)) {
+  int64_t outputs = 0;
+  for (const LinearPart& part : parts_) outputs += part.row_slice.size();
+  weight_ = allocate_packed(region, dtype, outputs, parts_.front().column_slice.size());
+  if (bias) bias_ = region.allocate(DType::kF32, {outputs});
+}
+
+absl::Status LinearLayer::load(const ModelFolder& folder, Stream& stream) const {
+  int64_t column = 0;
+  for (const LinearPart& part : parts_) {
+    const auto weight = folder.tensor(part.name + ".weight", {part.rows, part.columns});
+    if (!weight.ok()) return weight.status();
+    const size_t element = size_of(weight->dtype);
+    pack_weight(stream,
+                {.source = weight->bytes.data() +
+                           (part.row_slice.begin * part.columns + part.column_slice.begin) * element,
+                 .source_dtype = weight->dtype,
+                 .N = part.row_slice.size(),
+                 .K = part.column_slice.size(),
+                 .source_stride = part.columns,
+                 .w = weight_,
+                 .column = column});
+    if (!bias_.empty()) {
+      const auto bias = folder.tensor(part.name + ".bias", {part.rows});
+      if (!bias.ok()) return bias.status();
+      load_vector(stream, {.source = bias->bytes.data() +
+                                     part.row_slice.begin * size_of(bias->dtype),
+                           .source_dtype = bias->dtype,
+                           .out = bias_.rows(column, part.row_slice.size())});
+    }
+    column += part.row_slice.size();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status load_gain(const ModelFolder& folder, const std::string& name, const Tensor& out,
+                       Stream& stream) {
+  const auto gain = folder.tensor(name, {out.dim(0)});
+  if (!gain.ok()) return gain.status();
+  load_vector(stream, {.source = gain->bytes.data(), .source_dtype = gain->dtype, .out = out});
+  return absl::OkStatus();
+}
+
+}  // namespace tessera

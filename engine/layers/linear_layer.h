@@ -1,0 +1,49 @@
+// Weights of a linear layer as a rank holds them: packed columns, optionally from several checkpoint
+// tensors side by side (q|k|v, gate|up), and their loading. Memory belongs to the region given at
+// construction.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/parallel/rank.h"
+#include "engine/weights/model_folder.h"
+#include "kernels/ops/linear.h"
+
+namespace tessera {
+
+// One checkpoint tensor [rows, columns] (a Hugging Face weight: rows are outputs) and the part of it
+// that this rank holds.
+struct LinearPart {
+  std::string name;  // without ".weight" / ".bias"
+  int64_t rows = 0, columns = 0;
+  Slice row_slice, column_slice;
+};
+
+class LinearLayer {
+ public:
+  LinearLayer() = default;
+  // Outputs of the parts stand side by side. REQUIRES: equal column slices.
+  LinearLayer(Region& region, DType dtype, std::vector<LinearPart> parts, bool bias);
+
+  // Appends the packing of every part to `stream`.
+  absl::Status load(const ModelFolder& folder, Stream& stream) const;
+
+  // out [M, N] = x [M, K] w + bias
+  void operator()(Stream& stream, const Tensor& x, const Tensor& out) const {
+    linear(stream, {.x = x, .w = weight_, .bias = bias_, .out = out});
+  }
+  const PackedWeight& weight() const { return weight_; }
+
+ private:
+  std::vector<LinearPart> parts_;
+  PackedWeight weight_;
+  Tensor bias_;  // [N] f32 or empty
+};
+
+// A norm gain, [width] f32.
+absl::Status load_gain(const ModelFolder& folder, const std::string& name, const Tensor& out,
+                       Stream& stream);
+
+}  // namespace tessera
