@@ -5,6 +5,8 @@
 #include <map>
 #include <type_traits>
 
+#include "kernels/ops/packed_weight.h"
+
 namespace tessera {
 namespace {
 

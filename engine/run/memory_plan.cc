@@ -1,0 +1,123 @@
+#include "engine/run/memory_plan.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+namespace tessera {
+namespace {
+
+uint64_t read_number(const char* path, uint64_t otherwise) {
+  std::ifstream file(path);
+  uint64_t value = 0;
+  return file >> value ? value : otherwise;
+}
+
+int64_t blocks_for(int64_t tokens) { return (tokens + kKvBlockTokens - 1) / kKvBlockTokens; }
+
+// Blocks that can be of use: every sequence at its longest, in what its group keeps.
+int64_t useful_blocks(const AttentionGroup& group, const BatchLimits& limits) {
+  int64_t tokens = limits.positions_max;
+  if (group.spec.window > 0 && group.spec.block_stride == 0) {
+    // A chunk may be as long as a step, on top of the window before it.
+    tokens = std::min<int64_t>(
+        tokens, group.spec.window + group.spec.sink + limits.rows_max + 2 * kKvBlockTokens);
+  }
+  return limits.sequences_max * (blocks_for(tokens) + 1);
+}
+
+absl::StatusOr<MemoryPlan> sum_of_ranks(const WorkerPlan& plan, int ranks) {
+  MemoryPlan sum;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const absl::StatusOr<WorkerBytes> bytes = RankWorker::bytes_needed(plan, rank, ranks);
+    if (!bytes.ok()) return bytes.status();
+    sum.weights += bytes->weights;
+    sum.kv += bytes->kv;
+    sum.scratch += bytes->scratch;
+  }
+  return sum;
+}
+
+}  // namespace
+
+std::string bytes_text(uint64_t bytes) {
+  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  int unit = 0;
+  while (value >= 1024 && unit < 4) {
+    value /= 1024;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof(text), unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
+  return text;
+}
+
+std::string MemoryPlan::table() const {
+  std::ostringstream out;
+  out << "memory plan: weights " << bytes_text(weights) << ", KV " << bytes_text(kv) << " ("
+      << kv_tokens << " tokens), scratch " << bytes_text(scratch) << ", total "
+      << bytes_text(total()) << " of " << bytes_text(available) << " available";
+  return out.str();
+}
+
+uint64_t available_memory_bytes() {
+  uint64_t available = ~uint64_t{0};
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string line; std::getline(meminfo, line);) {
+    uint64_t kibibytes = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %lu kB", &kibibytes) == 1) {
+      available = kibibytes * 1024;
+    }
+  }
+  const uint64_t limit = read_number("/sys/fs/cgroup/memory.max", ~uint64_t{0});
+  const uint64_t used = read_number("/sys/fs/cgroup/memory.current", 0);
+  if (limit != ~uint64_t{0}) available = std::min(available, limit > used ? limit - used : 0);
+  return available;
+}
+
+absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int ranks,
+                                       WorkerPlan& plan) {
+  for (AttentionGroup& group : plan.groups) group.blocks = 1;
+  absl::StatusOr<MemoryPlan> memory = sum_of_ranks(plan, ranks);
+  if (!memory.ok()) return memory.status();
+  const uint64_t bytes_per_block = memory->kv;
+  const uint64_t available = available_memory_bytes();
+  const uint64_t fixed = memory->weights + memory->scratch;
+  if (fixed > available) {
+    return absl::ResourceExhaustedError(
+        "weights (" + bytes_text(memory->weights) + ") and scratch (" +
+        bytes_text(memory->scratch) + ") do not fit in the " + bytes_text(available) +
+        " available; lower schedule.tokens_per_step, schedule.seqs_max or model.context_tokens");
+  }
+  int64_t blocks = settings.blocks;
+  if (blocks == 0) {
+    const uint64_t pool = settings.bytes > 0
+                              ? settings.bytes
+                              : static_cast<uint64_t>(settings.memory_fraction *
+                                                      static_cast<double>(available - fixed));
+    blocks = static_cast<int64_t>(std::min<uint64_t>(pool / std::max<uint64_t>(bytes_per_block, 1),
+                                                     int64_t{1} << 30));
+  }
+  for (AttentionGroup& group : plan.groups) {
+    group.blocks = std::min(blocks, useful_blocks(group, plan.limits));
+    if (group.blocks < 2) {
+      return absl::ResourceExhaustedError("kv_cache: room for " + std::to_string(group.blocks) +
+                                          " blocks of 16 tokens, at least 2 are needed");
+    }
+  }
+  memory = sum_of_ranks(plan, ranks);
+  if (!memory.ok()) return memory.status();
+  memory->available = available;
+  int64_t largest = 0;
+  for (const AttentionGroup& group : plan.groups) largest = std::max(largest, group.blocks);
+  memory->kv_tokens = largest * kKvBlockTokens;
+  if (memory->total() > available) {
+    return absl::ResourceExhaustedError("kv_cache: " + memory->table() +
+                                        "; lower kv_cache.bytes or kv_cache.memory_fraction");
+  }
+  return memory;
+}
+
+}  // namespace tessera
