@@ -1,0 +1,22 @@
+// What this build knows, by name: the one place where techniques are listed.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "engine/branch/branch_policy.h"
+#include "engine/decode/proposer.h"
+#include "engine/models/model.h"
+
+namespace tessera {
+
+struct Builtin {
+  std::map<std::string, ModelFactory> architectures;  // by name in config.json
+  Proposers proposers{"proposer"};
+  BranchPolicies branch_policies{"branch policy"};
+};
+
+// Built on first use; read-only.
+const Builtin& builtin();
+
+}  // namespace tessera
