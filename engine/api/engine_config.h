@@ -55,7 +55,7 @@ struct EngineConfig {
   KvCacheSettings kv_cache;
   ScheduleSettings schedule;
   TechniqueSettings proposer;       // speculation of every request unless it says otherwise
-  TechniqueSettings branch_policy;  // layer_skip and the like
+  TechniqueSettings branch_policy;  // which residual branches run
   TechniqueSettings attention;      // AttentionKind override of the deployment
   int hand_off_prefill_threshold_tokens =
       0;  // > 0: prompts this long are prefilled by a second engine
