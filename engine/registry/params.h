@@ -1,12 +1,12 @@
 // Parameters of a technique: a struct names each of its fields once, in `visit`, and gets parsing,
 // validation, printing and documentation from it:
 //
-//   struct NgramParams {
-//     int64_t max_n = 5;
+//   struct LookupParams {
+//     int64_t width = 5;
 //     template <class V> void visit(V& v) { v("max_n", max_n, between(1, 16), "longest suffix
 //     matched"); }
 //   };
-//   absl::StatusOr<NgramParams> p = parse_params<NgramParams>("ngram", given);
+//   absl::StatusOr<LookupParams> p = parse_params<LookupParams>("lookup", given);
 //
 // Pure; any thread.
 #pragma once
