@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
 #include "engine/tokenize/unicode.h"
 #include "engine/tokenize/utf8.h"
@@ -33,7 +33,7 @@ absl::Status AddedTokens::build(std::vector<AddedToken> tokens, const Vocabulary
                                 const Normalizer& normalizer) {
   tokens_ = std::move(tokens);
   if (tokens_.size() > kMaxAddedTokens) {
-    return absl::InvalidArgumentError(absl::StrCat("more than ", kMaxAddedTokens, " tokens"));
+    return absl::InvalidArgumentError(concat("more than ", kMaxAddedTokens, " tokens"));
   }
   auto next_id = static_cast<int32_t>(vocabulary.size());
   absl::flat_hash_set<std::string> special_contents;
@@ -41,14 +41,14 @@ absl::Status AddedTokens::build(std::vector<AddedToken> tokens, const Vocabulary
     const AddedToken& token = tokens_[index];
     const auto refusal = [&](std::string_view message) {
       return absl::InvalidArgumentError(
-          absl::StrCat("token ", shown(token.content), " with id ", token.id, " ", message));
+          concat("token ", shown(token.content), " with id ", token.id, " ", message));
     };
     if (token.content.empty()) return refusal("has no content");
     if (token.content.size() > kMaxTokenBytes) return refusal("is too long");
     if (!by_content_.emplace(token.content, index).second) return refusal("is listed twice");
     const std::optional<int32_t> known = vocabulary.id(token.content);
     const int32_t expected = known ? *known : next_id++;
-    if (token.id != expected) return refusal(absl::StrCat("would get id ", expected));
+    if (token.id != expected) return refusal(concat("would get id ", expected));
     if (!known && vocabulary.has(token.id)) return refusal("takes the id of a model token");
     by_id_[token.id] = index;
     id_end_ = std::max(id_end_, token.id + 1);
@@ -71,7 +71,7 @@ absl::Status AddedTokens::build_matcher(bool normalized, Matcher* matcher) const
     if (tokens_[index].normalized != normalized) continue;
     const std::string& pattern = decoded_[index];
     if (!seen.insert(pattern).second) {
-      return absl::InvalidArgumentError(absl::StrCat("token ", shown(tokens_[index].content),
+      return absl::InvalidArgumentError(concat("token ", shown(tokens_[index].content),
                                                      " equals another one once normalised"));
     }
     patterns.emplace_back(pattern.rbegin(), pattern.rend());
@@ -152,7 +152,7 @@ std::vector<TextPiece> AddedTokens::extract(std::string_view text, const Normali
 }
 
 std::optional<int32_t> AddedTokens::id(std::string_view content) const {
-  const auto it = by_content_.find(content);
+  const auto it = by_content_.find(std::string(content));
   if (it == by_content_.end()) return std::nullopt;
   return tokens_[it->second].id;
 }

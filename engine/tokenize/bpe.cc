@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
 #include "engine/tokenize/utf8.h"
 
 namespace tessera {
 namespace {
+
+constexpr std::string_view kHexDigits = "0123456789ABCDEF";
 
 uint64_t pair_key(int32_t left, int32_t right) {
   return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
@@ -23,7 +24,7 @@ absl::StatusOr<BpeModel> BpeModel::build(const Vocabulary& vocabulary,
   model.settings_ = settings;
   if (settings.unk_token) model.unk_id_ = vocabulary.id(*settings.unk_token).value_or(-1);
   for (int byte = 0; byte < 256; ++byte) {
-    model.byte_ids_[byte] = vocabulary.id(absl::StrFormat("<0x%02X>", byte)).value_or(-1);
+    model.byte_ids_[byte] = vocabulary.id(concat("<0x", kHexDigits.substr(byte >> 4, 1), kHexDigits.substr(byte & 15, 1), ">")).value_or(-1);
   }
   model.low_ids_.fill(-1);
   for (int32_t id = 0; id < vocabulary.id_end(); ++id) {
@@ -48,7 +49,7 @@ absl::StatusOr<BpeModel> BpeModel::build(const Vocabulary& vocabulary,
       const std::optional<int32_t> id = vocabulary.id(texts[part]);
       if (!id) {
         return absl::InvalidArgumentError(
-            absl::StrCat("model.merges[", index, "]: ", shown(texts[part]), " is not in model.vocab"));
+            concat("model.merges[", index, "]: ", shown(texts[part]), " is not in model.vocab"));
       }
       ids[part] = *id;
     }

@@ -2,29 +2,29 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/utf8.h"
 
 namespace tessera {
 
 std::string shown(std::string_view text) {
   constexpr size_t kShownBytes = 80;
-  if (text.size() <= kShownBytes) return absl::StrCat("\"", text, "\"");
-  return absl::StrCat("\"", text.substr(0, previous_boundary(text, kShownBytes)), "...\"");
+  if (text.size() <= kShownBytes) return concat("\"", text, "\"");
+  return concat("\"", text.substr(0, previous_boundary(text, kShownBytes)), "...\"");
 }
 
 void ConfigErrors::add(std::string_view path, std::string_view message) {
   if (!status_.ok()) return;
-  const std::string place = path.empty() ? "" : absl::StrCat(path, ": ");
-  status_ = absl::InvalidArgumentError(absl::StrCat(file_, ": ", place, message));
+  const std::string place = path.empty() ? "" : concat(path, ": ");
+  status_ = absl::InvalidArgumentError(concat(file_, ": ", place, message));
 }
 
 void ConfigNode::refuse_value(std::string_view message) const {
-  if (is_absent()) return refuse(absl::StrCat("null ", message));
-  if (is_text()) return refuse(absl::StrCat(shown(text()), " ", message));
-  if (is_object()) return refuse(absl::StrCat("an object ", message));
-  if (is_array()) return refuse(absl::StrCat("an array ", message));
-  refuse(absl::StrCat(value_->dump(), " ", message));
+  if (is_absent()) return refuse(concat("null ", message));
+  if (is_text()) return refuse(concat(shown(text()), " ", message));
+  if (is_object()) return refuse(concat("an object ", message));
+  if (is_array()) return refuse(concat("an array ", message));
+  refuse(concat(value_->dump(), " ", message));
 }
 
 bool ConfigNode::is_absent() const { return value_ == nullptr || value_->is_null(); }
@@ -38,11 +38,11 @@ ConfigNode ConfigNode::operator[](std::string_view key) const {
     const auto it = value_->find(std::string(key));
     if (it != value_->end()) found = &*it;
   }
-  return {found, path_.empty() ? std::string(key) : absl::StrCat(path_, ".", key), errors_};
+  return {found, path_.empty() ? std::string(key) : concat(path_, ".", key), errors_};
 }
 
 ConfigNode ConfigNode::at(size_t index) const {
-  return {&(*value_)[index], absl::StrCat(path_, "[", index, "]"), errors_};
+  return {&(*value_)[index], concat(path_, "[", index, "]"), errors_};
 }
 
 size_t ConfigNode::size() const {
@@ -86,7 +86,7 @@ int64_t ConfigNode::integer(int64_t lowest, int64_t highest) const {
                                     value_->get<uint64_t>() > static_cast<uint64_t>(highest));
   const int64_t number = fits ? value_->get<int64_t>() : lowest - 1;
   if (number >= lowest && number <= highest) return number;
-  refuse_value(absl::StrCat("must be an integer from ", lowest, " to ", highest));
+  refuse_value(concat("must be an integer from ", lowest, " to ", highest));
   return lowest;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/decoder_stages.h"
 #include "engine/tokenize/utf8.h"
 
@@ -34,7 +34,7 @@ DecoderStep read_replace(const ConfigNode& node) {
   step.content = node["content"].text();
   if (step.pattern.empty()) pattern["String"].refuse("must not be empty");
   if (std::max(step.pattern.size(), step.content.size()) > kMaxText) {
-    node.refuse(absl::StrCat("a text of more than ", kMaxText, " bytes"));
+    node.refuse(concat("a text of more than ", kMaxText, " bytes"));
   }
   return step;
 }
@@ -54,7 +54,7 @@ Decoder Decoder::read(const ConfigNode& node) {
     growth *= std::max<size_t>(1, (step.content.size() + step.pattern.size() - 1) /
                                       step.pattern.size());
     if (growth > kMaxGrowth) {
-      node.refuse(absl::StrCat("may make text more than ", kMaxGrowth, " times longer"));
+      node.refuse(concat("may make text more than ", kMaxGrowth, " times longer"));
       break;
     }
   }
@@ -77,7 +77,7 @@ void Decoder::read_step(const ConfigNode& node, int depth) {
     for (size_t index = 0; index < list.size(); ++index) read_step(list.at(index), depth + 1);
     return;
   }
-  if (steps_.size() == kMaxSteps) return node.refuse(absl::StrCat("more than ", kMaxSteps, " steps"));
+  if (steps_.size() == kMaxSteps) return node.refuse(concat("more than ", kMaxSteps, " steps"));
   DecoderStep step{.kind = DecoderStep::Kind::kFuse};
   if (type == "ByteLevel") {
     step.kind = DecoderStep::Kind::kByteLevel;

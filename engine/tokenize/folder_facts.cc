@@ -1,12 +1,12 @@
 #include "engine/tokenize/folder_facts.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
 #include "engine/tokenize/tokenizer_file.h"
 
@@ -61,8 +61,10 @@ void read_tokenizer_config(const ConfigNode& root, FolderFacts* facts) {
   if (added.is_absent()) return;
   for (const std::string& key : added.keys()) {
     AddedToken token = read_added(added[key]);
-    if (!absl::SimpleAtoi(key, &token.id) || token.id < 0 || token.id > kMaxTokenId) {
-      return added.refuse(absl::StrCat(shown(key), " is no id from 0 to ", kMaxTokenId));
+    const char* const end = key.data() + key.size();
+    const auto [parsed, error] = std::from_chars(key.data(), end, token.id);
+    if (error != std::errc() || parsed != end || token.id < 0 || token.id > kMaxTokenId) {
+      return added.refuse(concat(shown(key), " is no id from 0 to ", kMaxTokenId));
     }
     facts->added.push_back(std::move(token));
   }
@@ -113,7 +115,7 @@ absl::StatusOr<FolderFacts> read_folder_facts(const std::filesystem::path& folde
   for (size_t index = 1; index < facts.added.size(); ++index) {
     const AddedToken &before = facts.added[index - 1], &token = facts.added[index];
     if (before.id == token.id && before.content != token.content) {
-      return absl::InvalidArgumentError(absl::StrCat(
+      return absl::InvalidArgumentError(concat(
           folder.string(), ": tokenizer_config.json and added_tokens.json give id ", token.id,
           " to ", shown(before.content), " and to ", shown(token.content)));
     }

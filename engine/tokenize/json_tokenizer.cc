@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/byte_characters.h"
 #include "engine/tokenize/config_node.h"
 #include "engine/tokenize/tokenizer_file.h"
@@ -69,7 +69,7 @@ absl::Status append_folder_tokens(const FolderFacts& facts, std::vector<AddedTok
     if (is_new) {
       tokens->push_back(token);
     } else if (it->second != token.id) {
-      return absl::InvalidArgumentError(absl::StrCat(
+      return absl::InvalidArgumentError(concat(
           "added_tokens: token ", shown(token.content), " has id ", it->second,
           " but tokenizer_config.json or added_tokens.json gives it ", token.id));
     }
@@ -92,7 +92,7 @@ void check_unk_token(const ConfigNode& model, const BpeSettings& settings,
 void check_template_ids(const ConfigNode& node, const TokenizerParts& parts) {
   for (const int32_t id : parts.post_processor.added_ids()) {
     if (parts.vocabulary.has(id) || parts.added.find(id) != nullptr) continue;
-    node.refuse(absl::StrCat("adds id ", id, ", which no token has"));
+    node.refuse(concat("adds id ", id, ", which no token has"));
   }
 }
 
@@ -115,7 +115,7 @@ absl::Status build_parts(TokenizerFile file, const FolderFacts& facts, ConfigErr
   if (!errors->ok()) return errors->status();
 
   const auto record = [&](const absl::Status& status, std::string_view path) {
-    if (!status.ok()) errors->add(path, status.message());
+    if (!status.ok()) errors->add(path, std::string(status.message()));
     return errors->ok();
   };
   if (!record(parts->vocabulary.build(std::move(file.vocab)), "model.vocab")) {

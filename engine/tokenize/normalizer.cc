@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/unicode.h"
 #include "engine/tokenize/utf8.h"
 
@@ -53,7 +52,7 @@ void Normalizer::read_step(const ConfigNode& node, int depth) {
     for (size_t index = 0; index < list.size(); ++index) read_step(list.at(index), depth + 1);
     return;
   }
-  if (steps_.size() == kMaxSteps) return node.refuse(absl::StrCat("more than ", kMaxSteps, " steps"));
+  if (steps_.size() == kMaxSteps) return node.refuse(concat("more than ", kMaxSteps, " steps"));
   if (type == "NFC") {
     step.kind = Kind::kNfc;
   } else if (type == "NFD") {
@@ -84,7 +83,7 @@ void Normalizer::read_step(const ConfigNode& node, int depth) {
     return node["type"].refuse_value("is not a supported normalizer");
   }
   if (std::max(step.content.size(), step.pattern.size()) > kMaxText) {
-    return node.refuse(absl::StrCat("a text of more than ", kMaxText, " bytes"));
+    return node.refuse(concat("a text of more than ", kMaxText, " bytes"));
   }
   steps_.push_back(std::move(step));
 }
@@ -101,7 +100,7 @@ void Normalizer::bound_growth(const ConfigNode& node) const {
       growth *= 3;
     }
     if (growth > kMaxGrowth) {
-      return node.refuse(absl::StrCat("may make text more than ", kMaxGrowth, " times longer"));
+      return node.refuse(concat("may make text more than ", kMaxGrowth, " times longer"));
     }
   }
 }
@@ -132,12 +131,12 @@ TextPiece Normalizer::apply_step(const Step& step, const TextPiece& piece, Piece
     case Kind::kPrepend: {
       if (piece.text.empty()) return piece;
       const size_t origin = piece.origin_bytes == 0 ? 0 : piece.origin_bytes + step.content.size();
-      return {arena->keep(absl::StrCat(step.content, piece.text)), -1, origin};
+      return {arena->keep(concat(step.content, piece.text)), -1, origin};
     }
     case Kind::kReplace:
       if (piece.text.find(step.pattern) == std::string_view::npos) return piece;
       return rewritten([&](std::string_view text) {
-        return absl::StrReplaceAll(text, {{step.pattern, step.content}});
+        return replace_all(text, step.pattern, step.content);
       });
     case Kind::kStrip:
       return stripped(piece, step.left, step.right);

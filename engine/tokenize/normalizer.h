@@ -24,7 +24,7 @@ class Normalizer {
   enum class Kind { kNfc, kNfd, kNfkc, kNfkd, kLowercase, kPrepend, kReplace, kStrip };
   struct Step {
     Kind kind;
-    std::string pattern, content;  // kReplace; kPrepend uses content
+    std::string pattern = {}, content = {};  // kReplace; kPrepend uses content
     bool left = false, right = false;  // kStrip
   };
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/vocabulary.h"
 
 namespace tessera {
@@ -47,7 +47,7 @@ void PostProcessor::read_template(const ConfigNode& node) {
   has_template_ = true;
   const ConfigNode single = node["single"];
   if (single.size() > kMaxParts) {
-    return single.refuse(absl::StrCat("more than ", kMaxParts, " parts"));
+    return single.refuse(concat("more than ", kMaxParts, " parts"));
   }
   for (size_t index = 0; index < single.size(); ++index) {
     const ConfigNode piece = single.at(index);
@@ -60,7 +60,7 @@ void PostProcessor::read_template(const ConfigNode& node) {
     } else {
       const std::string name = special["id"].text();
       const ConfigNode ids = node["special_tokens"][name]["ids"];
-      if (ids.size() > kMaxParts) ids.refuse(absl::StrCat("more than ", kMaxParts, " ids"));
+      if (ids.size() > kMaxParts) ids.refuse(concat("more than ", kMaxParts, " ids"));
       for (size_t at = 0; at < ids.size() && node.errors().ok(); ++at) {
         part.ids.push_back(static_cast<int32_t>(ids.at(at).integer(0, kMaxTokenId)));
       }

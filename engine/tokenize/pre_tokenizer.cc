@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/byte_characters.h"
 #include "engine/tokenize/unicode.h"
 #include "engine/tokenize/utf8.h"
@@ -37,7 +36,7 @@ void PreTokenizer::read_step(const ConfigNode& node, int depth) {
     for (size_t index = 0; index < list.size(); ++index) read_step(list.at(index), depth + 1);
     return;
   }
-  if (steps_.size() == kMaxSteps) return node.refuse(absl::StrCat("more than ", kMaxSteps, " steps"));
+  if (steps_.size() == kMaxSteps) return node.refuse(concat("more than ", kMaxSteps, " steps"));
   if (type == "Split") {
     steps_.push_back(read_split(node));
   } else if (type == "Digits") {
@@ -69,7 +68,7 @@ PreTokenizer::Step PreTokenizer::read_split(const ConfigNode& node) {
     step.literal = pattern["String"].text();
     if (step.literal.empty()) pattern["String"].refuse("must not be empty");
     if (step.literal.size() > kMaxLiteral) {
-      pattern["String"].refuse(absl::StrCat("longer than ", kMaxLiteral, " bytes"));
+      pattern["String"].refuse(concat("longer than ", kMaxLiteral, " bytes"));
     }
   }
   const std::string behavior = node["behavior"].text();
@@ -195,9 +194,9 @@ void PreTokenizer::cut(const Step& step, const TextPiece& piece, std::vector<Tex
 
 TextPiece PreTokenizer::with_spaces_marked(const Step& step, const TextPiece& piece,
                                            PieceArena* arena) {
-  std::string text = absl::StrReplaceAll(piece.text, {{" ", step.literal}});
+  std::string text = replace_all(piece.text, " ", step.literal);
   size_t origin =
-      absl::StrReplaceAll(piece.text.substr(0, piece.origin_bytes), {{" ", step.literal}}).size();
+      replace_all(piece.text.substr(0, piece.origin_bytes), " ", step.literal).size();
   const bool may_prepend = step.prepend == Prepend::kAlways ||
                            (step.prepend == Prepend::kFirst && piece.origin_bytes > 0);
   if (may_prepend && text.compare(0, step.literal.size(), step.literal) != 0) {
@@ -222,7 +221,7 @@ void PreTokenizer::apply_step(const Step& step, const TextPiece& piece, PieceAre
   TextPiece whole = piece;
   if (step.add_prefix_space && piece.text.front() != ' ') {
     const size_t origin = piece.origin_bytes == 0 ? 0 : piece.origin_bytes + 1;
-    whole = {arena->keep(absl::StrCat(" ", piece.text)), -1, origin};
+    whole = {arena->keep(concat(" ", piece.text)), -1, origin};
   }
   const size_t first = out->size();
   if (step.use_regex) {

@@ -33,8 +33,8 @@ class PreTokenizer {
     Kind kind;
     Behavior behavior = Behavior::kIsolated;
     bool invert = false;                 // kSplit: the text between matches is the delimiter
-    std::optional<ScanPattern> pattern;  // kSplit by a known pattern, else by `literal`
-    std::string literal;                 // kSplit: what to look for; kMetaspace: the replacement
+    std::optional<ScanPattern> pattern = {};  // kSplit by a known pattern, else by `literal`
+    std::string literal = {};            // kSplit: what to look for; kMetaspace: the replacement
     bool add_prefix_space = false;       // kByteLevel
     bool use_regex = false;              // kByteLevel: cut by the GPT-2 pattern first
     Prepend prepend = Prepend::kNever;   // kMetaspace

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 
 namespace tessera {
 
@@ -12,7 +12,7 @@ absl::StatusOr<StopStrings> StopStrings::build(std::vector<std::string> strings)
   absl::flat_hash_set<std::string> seen;
   for (size_t index = 0; index < strings.size(); ++index) {
     if (strings[index].empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("stop string ", index, " is empty"));
+      return absl::InvalidArgumentError(concat("stop string ", index, " is empty"));
     }
     if (!seen.insert(strings[index]).second) continue;
     result.strings_.push_back(std::move(strings[index]));

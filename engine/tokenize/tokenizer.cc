@@ -4,7 +4,7 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/sentence_piece_model.h"
 #include "engine/tokenize/tokenizer_parts.h"
 #include "engine/tokenize/utf8.h"
@@ -22,7 +22,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem
   const bool has_json = std::filesystem::exists(folder / "tokenizer.json", error);
   if (!has_json && !std::filesystem::exists(folder / "tokenizer.model", error)) {
     return absl::NotFoundError(
-        absl::StrCat(folder.string(), ": has neither tokenizer.json nor tokenizer.model"));
+        concat(folder.string(), ": has neither tokenizer.json nor tokenizer.model"));
   }
   absl::StatusOr<std::unique_ptr<TokenizerParts>> parts =
       has_json ? load_json_tokenizer(folder) : load_sentence_piece_tokenizer(folder);

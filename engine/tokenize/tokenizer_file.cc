@@ -4,8 +4,7 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
 
 namespace tessera {
@@ -88,7 +87,7 @@ class FileReader final : public nlohmann::json_sax<json> {
     std::string_view what = error.what();
     const size_t start = what.find("] ");
     if (start != std::string_view::npos) what.remove_prefix(start + 2);
-    errors_.add("", absl::StrCat("no valid JSON: ", what.substr(0, 200)));
+    errors_.add("", concat("no valid JSON: ", what.substr(0, 200)));
     return false;
   }
 
@@ -100,9 +99,9 @@ class FileReader final : public nlohmann::json_sax<json> {
     std::string path;
     for (size_t level = 0; level < stack_.size(); ++level) {
       if (stack_[level]->is_array()) {
-        absl::StrAppend(&path, "[", stack_[level]->size(), "]");
+        path += concat("[", stack_[level]->size(), "]");
       } else {
-        absl::StrAppend(&path, path.empty() ? "" : ".", std::string_view(keys_[level]).substr(0, 80));
+        path += concat(path.empty() ? "" : ".", std::string_view(keys_[level]).substr(0, 80));
       }
     }
     return path;
@@ -112,7 +111,7 @@ class FileReader final : public nlohmann::json_sax<json> {
     return false;
   }
   bool fail_merge(std::string_view message) {
-    errors_.add(absl::StrCat("model.merges[", listed_merges_, "]"), message);
+    errors_.add(concat("model.merges[", listed_merges_, "]"), message);
     return false;
   }
 
@@ -124,7 +123,7 @@ class FileReader final : public nlohmann::json_sax<json> {
   template <class Value>
   bool value(Value&& content) {
     if (section_ == Section::kVocab) {
-      errors_.add("model.vocab", absl::StrCat("the id of ", shown(token_),
+      errors_.add("model.vocab", concat("the id of ", shown(token_),
                                               " must be an integer from 0 to ", kMaxTokenId));
       return false;
     }
@@ -134,7 +133,7 @@ class FileReader final : public nlohmann::json_sax<json> {
 
   json* put(json content) {
     if (++values_ > kMaxValues) {
-      fail(absl::StrCat("more than ", kMaxValues, " values"));
+      fail(concat("more than ", kMaxValues, " values"));
       return nullptr;
     }
     if (stack_.empty()) {
@@ -152,7 +151,7 @@ class FileReader final : public nlohmann::json_sax<json> {
   bool open(json container) {
     if (section_ == Section::kMerges) return fail_merge("must be a text or a pair of texts");
     if (section_ == Section::kVocab) return value(nullptr);
-    if (stack_.size() == kMaxDepth) return fail(absl::StrCat("nested deeper than ", kMaxDepth));
+    if (stack_.size() == kMaxDepth) return fail(concat("nested deeper than ", kMaxDepth));
     json* const placed = put(std::move(container));
     if (placed == nullptr) return false;
     stack_.push_back(placed);
@@ -168,7 +167,7 @@ class FileReader final : public nlohmann::json_sax<json> {
   bool vocab_id(uint64_t number) {
     if (number > static_cast<uint64_t>(kMaxTokenId)) return value(nullptr);
     if (out_->vocab.size() == kMaxVocabulary) {
-      return fail(absl::StrCat("more than ", kMaxVocabulary, " tokens"));
+      return fail(concat("more than ", kMaxVocabulary, " tokens"));
     }
     out_->vocab.push_back({std::move(token_), static_cast<int32_t>(number)});
     return true;
@@ -178,7 +177,7 @@ class FileReader final : public nlohmann::json_sax<json> {
     if (form_ == MergeForm::kUnknown) form_ = form;
     if (form_ != form) return fail_merge("texts and pairs are mixed");
     if (out_->merges.size() == kMaxMerges) {
-      return fail_merge(absl::StrCat("more than ", kMaxMerges, " merges"));
+      return fail_merge(concat("more than ", kMaxMerges, " merges"));
     }
     out_->merges.push_back({std::move(left), std::move(right)});
     ++listed_merges_;
@@ -190,13 +189,13 @@ class FileReader final : public nlohmann::json_sax<json> {
       return pair_.size() <= 2 || fail_merge("must be a pair of texts");
     }
     // A header line of merges.txt that some converters keep; it has no rank.
-    if (absl::StartsWith(text, "#version")) {
+    if (text.starts_with("#version")) {
       ++listed_merges_;
       return true;
     }
     const size_t space = text.find(' ');
     if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-      return fail_merge(absl::StrCat(shown(text), " must be two tokens with one space between"));
+      return fail_merge(concat(shown(text), " must be two tokens with one space between"));
     }
     return add_merge(MergeForm::kTexts, text.substr(0, space), text.substr(space + 1));
   }
@@ -230,7 +229,7 @@ absl::Status parse(std::string_view text, const std::string& file, bool streams_
   json::sax_parse(text.begin(), text.end(), &reader);
   if (!reader.status().ok()) return reader.status();
   if (out->rest.is_object()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(file, ": must be a JSON object"));
+  return absl::InvalidArgumentError(concat(file, ": must be a JSON object"));
 }
 
 }  // namespace
@@ -250,19 +249,19 @@ absl::StatusOr<json> parse_json_object(std::string_view text, const std::string&
 absl::StatusOr<std::string> read_file(const std::filesystem::path& path, size_t max_bytes) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) {
-    return absl::NotFoundError(absl::StrCat(path.string(), ": no such regular file"));
+    return absl::NotFoundError(concat(path.string(), ": no such regular file"));
   }
   const uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) return absl::UnavailableError(absl::StrCat(path.string(), ": ", error.message()));
+  if (error) return absl::UnavailableError(concat(path.string(), ": ", error.message()));
   if (size > max_bytes) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path.string(), ": ", size, " bytes, more than ", max_bytes));
+        concat(path.string(), ": ", size, " bytes, more than ", max_bytes));
   }
   std::ifstream in(path, std::ios::binary);
   std::string bytes(size, '\0');
   in.read(bytes.data(), static_cast<std::streamsize>(size));
   if (static_cast<uintmax_t>(in.gcount()) != size) {
-    return absl::UnavailableError(absl::StrCat(path.string(), ": cannot be read"));
+    return absl::UnavailableError(concat(path.string(), ": cannot be read"));
   }
   return bytes;
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
 
 namespace tessera {
@@ -15,11 +15,11 @@ absl::Status Vocabulary::build(std::vector<VocabularyEntry> entries) {
   ids_.reserve(entries.size());
   for (VocabularyEntry& entry : entries) {
     if (entry.text.size() > kMaxTokenBytes) {
-      return absl::InvalidArgumentError(absl::StrCat("token ", shown(entry.text),
+      return absl::InvalidArgumentError(concat("token ", shown(entry.text),
                                                      " is longer than ", kMaxTokenBytes, " bytes"));
     }
     if (used_[entry.id]) {
-      return absl::InvalidArgumentError(absl::StrCat("tokens ", shown(texts_[entry.id]), " and ",
+      return absl::InvalidArgumentError(concat("tokens ", shown(texts_[entry.id]), " and ",
                                                      shown(entry.text), " both have id ",
                                                      entry.id));
     }
@@ -27,7 +27,7 @@ absl::Status Vocabulary::build(std::vector<VocabularyEntry> entries) {
     texts_[entry.id] = std::move(entry.text);
     if (!ids_.emplace(texts_[entry.id], entry.id).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("token ", shown(texts_[entry.id]), " is listed twice"));
+          concat("token ", shown(texts_[entry.id]), " is listed twice"));
     }
   }
   return absl::OkStatus();

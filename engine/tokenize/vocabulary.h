@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,9 +37,9 @@ class Vocabulary {
   size_t size() const { return ids_.size(); }  // number of tokens
 
  private:
-  std::vector<std::string> texts_;  // by id
+  std::vector<std::string> texts_;  // by id; never resized once ids_ points into it
   std::vector<bool> used_;          // by id
-  absl::flat_hash_map<std::string_view, int32_t> ids_;  // keys point into texts_
+  absl::flat_hash_map<std::string_view, int32_t, std::hash<std::string_view>> ids_;
 };
 
 }  // namespace tessera

@@ -76,7 +76,8 @@ def literal(name, text, comment):
     return "\n".join(lines) + ";\n"
 
 
-def class_table():
+def class_masks():
+    """The bits of CharClass for code points 0 to 0x10FFFF."""
     white = strip_class()
     assert white == added_token_class(lstrip=True), "two notions of white space in the runtime"
     bits = [
@@ -84,9 +85,12 @@ def class_table():
         regex_class(r"[\p{Lu}\p{Lt}]"), regex_class(r"\p{Ll}"), regex_class(r"[\p{Lm}\p{Lo}]"),
         regex_class(r"\p{M}"), added_token_class(single_word=True), numeric_class(), white,
     ]
+    return [sum(1 << bit for bit, members in enumerate(bits) if code in members) for code in range(0x110000)]
+
+
+def class_table():
     numbers, previous, length = [], None, 0
-    for code in range(0x110000):
-        mask = sum(1 << bit for bit, members in enumerate(bits) if code in members)
+    for mask in class_masks():
         if mask == previous:
             length += 1
             continue
