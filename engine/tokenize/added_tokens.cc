@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/unicode.h"
 #include "engine/tokenize/utf8.h"
 
@@ -71,8 +71,8 @@ absl::Status AddedTokens::build_matcher(bool normalized, Matcher* matcher) const
     if (tokens_[index].normalized != normalized) continue;
     const std::string& pattern = decoded_[index];
     if (!seen.insert(pattern).second) {
-      return absl::InvalidArgumentError(concat("token ", shown(tokens_[index].content),
-                                                     " equals another one once normalised"));
+      return absl::InvalidArgumentError(
+          concat("token ", shown(tokens_[index].content), " equals another one once normalised"));
     }
     patterns.emplace_back(pattern.rbegin(), pattern.rend());
     matcher->lengths.push_back(pattern.size());
@@ -83,7 +83,8 @@ absl::Status AddedTokens::build_matcher(bool normalized, Matcher* matcher) const
 }
 
 // Reading backwards, the longest pattern that "ends" at a byte is the longest that begins there.
-std::vector<AddedTokens::Found> AddedTokens::find_all(const Matcher& matcher, std::string_view text) {
+std::vector<AddedTokens::Found> AddedTokens::find_all(const Matcher& matcher,
+                                                      std::string_view text) {
   std::vector<Found> starts;
   uint32_t state = AhoCorasick::kStart;
   for (size_t at = text.size(); at-- > 0;) {

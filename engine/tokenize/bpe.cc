@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/utf8.h"
 
 namespace tessera {
@@ -24,7 +24,10 @@ absl::StatusOr<BpeModel> BpeModel::build(const Vocabulary& vocabulary,
   model.settings_ = settings;
   if (settings.unk_token) model.unk_id_ = vocabulary.id(*settings.unk_token).value_or(-1);
   for (int byte = 0; byte < 256; ++byte) {
-    model.byte_ids_[byte] = vocabulary.id(concat("<0x", kHexDigits.substr(byte >> 4, 1), kHexDigits.substr(byte & 15, 1), ">")).value_or(-1);
+    model.byte_ids_[byte] = vocabulary
+                                .id(concat("<0x", kHexDigits.substr(byte >> 4, 1),
+                                           kHexDigits.substr(byte & 15, 1), ">"))
+                                .value_or(-1);
   }
   model.low_ids_.fill(-1);
   for (int32_t id = 0; id < vocabulary.id_end(); ++id) {
@@ -104,8 +107,7 @@ void BpeModel::start(std::string_view word, BpeScratch* scratch) const {
 }
 
 void BpeModel::push_candidate(BpeScratch* scratch, int32_t left, int32_t right) const {
-  const auto it =
-      merges_.find(pair_key(scratch->symbols_[left].id, scratch->symbols_[right].id));
+  const auto it = merges_.find(pair_key(scratch->symbols_[left].id, scratch->symbols_[right].id));
   if (it != merges_.end()) scratch->heap_.push_back({it->second.rank, left, it->second.id});
 }
 

@@ -7,7 +7,8 @@ namespace tessera {
 std::string spell_bytes(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size() + bytes.size() / 4);
-  for (const char byte : bytes) append_utf8(kByteCharacters[static_cast<unsigned char>(byte)], &out);
+  for (const char byte : bytes)
+    append_utf8(kByteCharacters[static_cast<unsigned char>(byte)], &out);
   return out;
 }
 

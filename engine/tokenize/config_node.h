@@ -1,7 +1,7 @@
-// A place in a parsed JSON file, with its path, for readers of untrusted files: a value of the wrong
-// type or out of bounds records one error that names file, key and value, and yields a harmless
-// default, so a reader is written straight down and asks `errors` once at its end.
-// Made and used by one loading thread; nodes borrow the document and the error record.
+// A place in a parsed JSON file, with its path, for readers of untrusted files: a value of the
+// wrong type or out of bounds records one error that names file, key and value, and yields a
+// harmless default, so a reader is written straight down and asks `errors` once at its end. Made
+// and used by one loading thread; nodes borrow the document and the error record.
 #pragma once
 
 #include <cstdint>
@@ -47,10 +47,11 @@ class ConfigNode {
   bool is_array() const;
   bool is_text() const;
 
-  ConfigNode operator[](std::string_view key) const;  // absent if this is no object or lacks the key
-  ConfigNode at(size_t index) const;                  // REQUIRES: index < size()
-  size_t size() const;                                // of an array; 0 and an error otherwise
-  std::vector<std::string> keys() const;              // of an object; none and an error otherwise
+  ConfigNode operator[](
+      std::string_view key) const;        // absent if this is no object or lacks the key
+  ConfigNode at(size_t index) const;      // REQUIRES: index < size()
+  size_t size() const;                    // of an array; 0 and an error otherwise
+  std::vector<std::string> keys() const;  // of an object; none and an error otherwise
 
   std::string text() const;  // errors if absent or no string
   std::string text_or(std::string_view fallback) const;

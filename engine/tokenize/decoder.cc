@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/decoder_stages.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/utf8.h"
 
 namespace tessera {
@@ -18,7 +18,8 @@ constexpr int kMaxStrip = 64;  // characters
 
 std::string one_character(const ConfigNode& node) {
   std::string text = node.text();
-  const bool is_one = !text.empty() && code_point_at(text, 0).bytes == static_cast<int>(text.size());
+  const bool is_one =
+      !text.empty() && code_point_at(text, 0).bytes == static_cast<int>(text.size());
   if (!is_one) node.refuse_value("must be one character");
   return text;
 }
@@ -51,8 +52,8 @@ Decoder Decoder::read(const ConfigNode& node) {
   size_t growth = 1;
   for (const DecoderStep& step : decoder.steps_) {
     if (step.kind != DecoderStep::Kind::kReplace || step.pattern.empty()) continue;
-    growth *= std::max<size_t>(1, (step.content.size() + step.pattern.size() - 1) /
-                                      step.pattern.size());
+    growth *=
+        std::max<size_t>(1, (step.content.size() + step.pattern.size() - 1) / step.pattern.size());
     if (growth > kMaxGrowth) {
       node.refuse(concat("may make text more than ", kMaxGrowth, " times longer"));
       break;

@@ -38,7 +38,7 @@ struct DecoderStep {
   Kind kind;
   std::string pattern = {};  // kReplace; kStrip and kMetaspace: the character
   std::string content = {};  // kReplace
-  size_t start = 0;         // kStrip: how many characters at most, before and after
+  size_t start = 0;          // kStrip: how many characters at most, before and after
   size_t stop = 0;
   bool drops_first = false;  // kMetaspace: no space comes from the first token
 };

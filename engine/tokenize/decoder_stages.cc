@@ -116,7 +116,8 @@ class ByteFallback final : public DecoderStage {
   }
   // The library's number parser takes a plus sign.
   static int byte_of(std::string_view token) {
-    if (token.size() != kByteTokenBytes || token.substr(0, 3) != "<0x" || token[5] != '>') return -1;
+    if (token.size() != kByteTokenBytes || token.substr(0, 3) != "<0x" || token[5] != '>')
+      return -1;
     const int high = token[3] == '+' ? 0 : digit(token[3]);
     const int low = digit(token[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;

@@ -6,8 +6,8 @@
 #include <system_error>
 #include <utility>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/tokenizer_file.h"
 
 namespace tessera {
@@ -102,7 +102,8 @@ absl::Status read_if_present(const std::filesystem::path& path, FolderFacts* fac
 
 absl::StatusOr<FolderFacts> read_folder_facts(const std::filesystem::path& folder) {
   FolderFacts facts;
-  // The config is newer than the map and wins where both name a token, so it is read last of the two.
+  // The config is newer than the map and wins where both name a token, so it is read last of the
+  // two.
   absl::Status status = read_if_present(folder / "special_tokens_map.json", &facts, read_names);
   if (!status.ok()) return status;
   status = read_if_present(folder / "tokenizer_config.json", &facts, read_tokenizer_config);
@@ -115,9 +116,9 @@ absl::StatusOr<FolderFacts> read_folder_facts(const std::filesystem::path& folde
   for (size_t index = 1; index < facts.added.size(); ++index) {
     const AddedToken &before = facts.added[index - 1], &token = facts.added[index];
     if (before.id == token.id && before.content != token.content) {
-      return absl::InvalidArgumentError(concat(
-          folder.string(), ": tokenizer_config.json and added_tokens.json give id ", token.id,
-          " to ", shown(before.content), " and to ", shown(token.content)));
+      return absl::InvalidArgumentError(
+          concat(folder.string(), ": tokenizer_config.json and added_tokens.json give id ",
+                 token.id, " to ", shown(before.content), " and to ", shown(token.content)));
     }
   }
   const auto same_id = [](const AddedToken& a, const AddedToken& b) { return a.id == b.id; };

@@ -1,6 +1,6 @@
 // The text of one output as its tokens come: every delta is final, ends on a code point, and the
-// deltas together are exactly what Tokenizer::decode gives for all the tokens. Owned by that output,
-// used by one thread at a time.
+// deltas together are exactly what Tokenizer::decode gives for all the tokens. Owned by that
+// output, used by one thread at a time.
 //
 // Text is held back only while a later token may still change it: an unfinished UTF-8 sequence, a
 // space that may be stripped, and with byte-fallback decoders a whole run of byte tokens, since one

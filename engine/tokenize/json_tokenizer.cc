@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/byte_characters.h"
 #include "engine/tokenize/config_node.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/tokenizer_file.h"
 #include "engine/tokenize/tokenizer_parts.h"
 
@@ -69,9 +69,9 @@ absl::Status append_folder_tokens(const FolderFacts& facts, std::vector<AddedTok
     if (is_new) {
       tokens->push_back(token);
     } else if (it->second != token.id) {
-      return absl::InvalidArgumentError(concat(
-          "added_tokens: token ", shown(token.content), " has id ", it->second,
-          " but tokenizer_config.json or added_tokens.json gives it ", token.id));
+      return absl::InvalidArgumentError(
+          concat("added_tokens: token ", shown(token.content), " has id ", it->second,
+                 " but tokenizer_config.json or added_tokens.json gives it ", token.id));
     }
   }
   return absl::OkStatus();

@@ -139,7 +139,8 @@ void compose(const Mappings& maps, std::vector<Mark>* marks) {
     if (has_starter) {
       // Blocked by a kept mark of the same or a higher class, or by a kept starter in between.
       const bool is_adjacent = kept == starter + 1;
-      const bool is_open = is_adjacent || (mark.order != 0 && (*marks)[kept - 1].order < mark.order);
+      const bool is_open =
+          is_adjacent || (mark.order != 0 && (*marks)[kept - 1].order < mark.order);
       const char32_t joined = is_open ? composite(maps, (*marks)[starter].code, mark.code) : 0;
       if (joined != 0) {
         (*marks)[starter].code = joined;

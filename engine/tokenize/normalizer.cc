@@ -92,8 +92,8 @@ void Normalizer::bound_growth(const ConfigNode& node) const {
   size_t growth = 1;
   for (const Step& step : steps_) {
     if (step.kind == Kind::kReplace) {
-      growth *= std::max<size_t>(1, (step.content.size() + step.pattern.size() - 1) /
-                                        step.pattern.size());
+      growth *= std::max<size_t>(
+          1, (step.content.size() + step.pattern.size() - 1) / step.pattern.size());
     } else if (step.kind == Kind::kNfkc || step.kind == Kind::kNfkd) {
       growth *= 12;
     } else if (step.kind == Kind::kNfd) {
@@ -135,9 +135,8 @@ TextPiece Normalizer::apply_step(const Step& step, const TextPiece& piece, Piece
     }
     case Kind::kReplace:
       if (piece.text.find(step.pattern) == std::string_view::npos) return piece;
-      return rewritten([&](std::string_view text) {
-        return replace_all(text, step.pattern, step.content);
-      });
+      return rewritten(
+          [&](std::string_view text) { return replace_all(text, step.pattern, step.content); });
     case Kind::kStrip:
       return stripped(piece, step.left, step.right);
   }

@@ -1,5 +1,5 @@
-// The "normalizer" of tokenizer.json: a list of rewriting steps applied to each piece of text before
-// it is split. Read once at load; immutable; any thread.
+// The "normalizer" of tokenizer.json: a list of rewriting steps applied to each piece of text
+// before it is split. Read once at load; immutable; any thread.
 #pragma once
 
 #include <string>
@@ -25,7 +25,7 @@ class Normalizer {
   struct Step {
     Kind kind;
     std::string pattern = {}, content = {};  // kReplace; kPrepend uses content
-    bool left = false, right = false;  // kStrip
+    bool left = false, right = false;        // kStrip
   };
 
   void read_step(const ConfigNode& node, int depth);

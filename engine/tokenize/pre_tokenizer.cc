@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/byte_characters.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/unicode.h"
 #include "engine/tokenize/utf8.h"
 
@@ -195,8 +195,7 @@ void PreTokenizer::cut(const Step& step, const TextPiece& piece, std::vector<Tex
 TextPiece PreTokenizer::with_spaces_marked(const Step& step, const TextPiece& piece,
                                            PieceArena* arena) {
   std::string text = replace_all(piece.text, " ", step.literal);
-  size_t origin =
-      replace_all(piece.text.substr(0, piece.origin_bytes), " ", step.literal).size();
+  size_t origin = replace_all(piece.text.substr(0, piece.origin_bytes), " ", step.literal).size();
   const bool may_prepend = step.prepend == Prepend::kAlways ||
                            (step.prepend == Prepend::kFirst && piece.origin_bytes > 0);
   if (may_prepend && text.compare(0, step.literal.size(), step.literal) != 0) {

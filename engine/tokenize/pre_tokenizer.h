@@ -1,6 +1,6 @@
 // The "pre_tokenizer" of tokenizer.json: steps that cut text into the words that merges may not
-// cross, and, for byte-level models, spell the bytes of each word as printable characters. Read once
-// at load; immutable; any thread.
+// cross, and, for byte-level models, spell the bytes of each word as printable characters. Read
+// once at load; immutable; any thread.
 #pragma once
 
 #include <optional>
@@ -32,13 +32,13 @@ class PreTokenizer {
   struct Step {
     Kind kind;
     Behavior behavior = Behavior::kIsolated;
-    bool invert = false;                 // kSplit: the text between matches is the delimiter
+    bool invert = false;                      // kSplit: the text between matches is the delimiter
     std::optional<ScanPattern> pattern = {};  // kSplit by a known pattern, else by `literal`
-    std::string literal = {};            // kSplit: what to look for; kMetaspace: the replacement
-    bool add_prefix_space = false;       // kByteLevel
-    bool use_regex = false;              // kByteLevel: cut by the GPT-2 pattern first
-    Prepend prepend = Prepend::kNever;   // kMetaspace
-    bool split = true;                   // kMetaspace
+    std::string literal = {};           // kSplit: what to look for; kMetaspace: the replacement
+    bool add_prefix_space = false;      // kByteLevel
+    bool use_regex = false;             // kByteLevel: cut by the GPT-2 pattern first
+    Prepend prepend = Prepend::kNever;  // kMetaspace
+    bool split = true;                  // kMetaspace
   };
   struct Span {
     size_t begin, end;

@@ -92,7 +92,8 @@ size_t Scan::marked_run(size_t at, bool with_newlines, bool with_slash) const {
   const size_t start = text[at] == ' ' ? at + 1 : at;
   size_t end = run_without(start, kSpace | kLetter | kNumber);
   if (end == start) return at;
-  while (with_newlines && (is_newline(end) || (with_slash && end < text.size() && text[end] == '/')))
+  while (with_newlines &&
+         (is_newline(end) || (with_slash && end < text.size() && text[end] == '/')))
     ++end;
   return end;
 }

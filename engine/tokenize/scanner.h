@@ -1,6 +1,6 @@
 // The regular expressions that pre-tokenizers of supported models use, each as a hand-written
-// scanner. A pattern is recognised by its exact text; there is no general regex engine, so splitting
-// is linear in the text whatever the text is. Stateless; any thread.
+// scanner. A pattern is recognised by its exact text; there is no general regex engine, so
+// splitting is linear in the text whatever the text is. Stateless; any thread.
 #pragma once
 
 #include <optional>

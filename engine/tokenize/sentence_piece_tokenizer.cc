@@ -1,5 +1,5 @@
-#include "engine/tokenize/sentence_piece_model.h"
 #include "engine/tokenize/decoder_stages.h"
+#include "engine/tokenize/sentence_piece_model.h"
 #include "engine/tokenize/tokenizer_parts.h"
 
 namespace tessera {

@@ -1,7 +1,7 @@
 // Watches one output's text for stop strings. Text goes in as deltas and comes out again as soon as
 // no stop string can still begin in it; the result does not depend on how the text was cut into
-// deltas. Linear in the text. The StopStrings are immutable (any thread); a StopWatch belongs to one
-// output and one thread.
+// deltas. Linear in the text. The StopStrings are immutable (any thread); a StopWatch belongs to
+// one output and one thread.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ class StopStrings {
 
  private:
   friend class StopWatch;
-  std::vector<std::string> strings_;    // distinct
-  std::vector<int> indices_;            // of each in the list given to build()
+  std::vector<std::string> strings_;              // distinct
+  std::vector<int> indices_;                      // of each in the list given to build()
   std::shared_ptr<const AhoCorasick> automaton_;  // null if there are none
 };
 

@@ -27,7 +27,8 @@ inline std::string replace_all(std::string_view text, std::string_view pattern,
   std::string out;
   out.reserve(text.size());
   size_t open = 0;
-  for (size_t at = text.find(pattern); at != std::string_view::npos; at = text.find(pattern, open)) {
+  for (size_t at = text.find(pattern); at != std::string_view::npos;
+       at = text.find(pattern, open)) {
     out.append(text.substr(open, at - open)).append(content);
     open = at + pattern.size();
   }

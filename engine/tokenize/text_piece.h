@@ -12,8 +12,8 @@
 namespace tessera {
 
 struct TextPiece {
-  std::string_view text;   // valid UTF-8
-  int32_t token = -1;      // set: this piece is an added token, its text is no longer looked at
+  std::string_view text;    // valid UTF-8
+  int32_t token = -1;       // set: this piece is an added token, its text is no longer looked at
   size_t origin_bytes = 0;  // leading bytes that stem from the very first character of the input
 };
 

@@ -4,8 +4,8 @@
 #include <system_error>
 #include <utility>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/sentence_piece_model.h"
+#include "engine/tokenize/text.h"
 #include "engine/tokenize/tokenizer_parts.h"
 #include "engine/tokenize/utf8.h"
 

@@ -1,10 +1,11 @@
 // Text to token ids and back, equal to what the model was trained with. Made once per model by
-// load(), owned by the model's engine, immutable: every method may be called from any thread at once.
+// load(), owned by the model's engine, immutable: every method may be called from any thread at
+// once.
 //
-// A folder's tokenizer.json (byte-level or SentencePiece-converted BPE) is followed to the letter of
-// the `tokenizers` library 0.23; a folder that has tokenizer.model only, to that of SentencePiece and
-// of the Llama tokenizer of transformers. What is outside that is refused at load, naming file, key
-// and value. engine/tokenize/README.md lists what is supported.
+// A folder's tokenizer.json (byte-level or SentencePiece-converted BPE) is followed to the letter
+// of the `tokenizers` library 0.23; a folder that has tokenizer.model only, to that of
+// SentencePiece and of the Llama tokenizer of transformers. What is outside that is refused at
+// load, naming file, key and value. engine/tokenize/README.md lists what is supported.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ class DecoderStream;
 struct TokenizerParts;
 
 struct EncodeOptions {
-  // Adds what the folder's post-processor adds, BOS for example. Off for rendered chat, which has it.
+  // Adds what the folder's post-processor adds, BOS for example. Off for rendered chat, which has
+  // it.
   bool add_special_tokens = true;
   // Special tokens written out in the text become their ids. Off: they are plain text, so a user
   // cannot write them.
@@ -33,8 +35,8 @@ struct EncodeOptions {
 
 class Tokenizer {
  public:
-  // NOT_FOUND if the folder has neither tokenizer.json nor tokenizer.model; INVALID_ARGUMENT if what
-  // is there is broken or not supported.
+  // NOT_FOUND if the folder has neither tokenizer.json nor tokenizer.model; INVALID_ARGUMENT if
+  // what is there is broken or not supported.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> load(const std::filesystem::path& folder);
   ~Tokenizer();
 

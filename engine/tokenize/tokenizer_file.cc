@@ -4,8 +4,8 @@
 #include <system_error>
 #include <utility>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
+#include "engine/tokenize/text.h"
 
 namespace tessera {
 namespace {
@@ -13,8 +13,8 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxDepth = 64;
-constexpr size_t kMaxValues = 1 << 22;       // of the small document
-constexpr size_t kMaxVocabulary = 1 << 22;   // entries
+constexpr size_t kMaxValues = 1 << 22;      // of the small document
+constexpr size_t kMaxVocabulary = 1 << 22;  // entries
 constexpr size_t kMaxMerges = 1 << 22;
 
 // Builds `rest` and, when `streams_model` is set, takes model.vocab and model.merges out of the
@@ -124,7 +124,7 @@ class FileReader final : public nlohmann::json_sax<json> {
   bool value(Value&& content) {
     if (section_ == Section::kVocab) {
       errors_.add("model.vocab", concat("the id of ", shown(token_),
-                                              " must be an integer from 0 to ", kMaxTokenId));
+                                        " must be an integer from 0 to ", kMaxTokenId));
       return false;
     }
     if (section_ == Section::kMerges) return fail_merge("must be a text or a pair of texts");

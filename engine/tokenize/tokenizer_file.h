@@ -19,8 +19,8 @@ struct TokenizerFile {
   nlohmann::json rest;  // an object: everything but model.vocab and model.merges
   std::vector<VocabularyEntry> vocab;
   std::vector<MergeRule> merges;  // in order of rank
-  bool has_vocab = false;   // model.vocab is an object of token to id
-  bool has_merges = false;  // model.merges is a list of "left right" or [left, right]
+  bool has_vocab = false;         // model.vocab is an object of token to id
+  bool has_merges = false;        // model.merges is a list of "left right" or [left, right]
 };
 
 // Errors name `file` and what in it is wrong.

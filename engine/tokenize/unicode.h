@@ -1,6 +1,6 @@
 // What the tokenizers need to know of Unicode: character classes, lower case, and the four
-// normalisation forms. The tables agree with the `tokenizers` library code point by code point; they
-// are decoded once, on first use, and never change. Any thread.
+// normalisation forms. The tables agree with the `tokenizers` library code point by code point;
+// they are decoded once, on first use, and never change. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,9 @@ class CharClasses {
  public:
   static const CharClasses& get();
   // All class bits of a code point up to U+10FFFF.
-  uint16_t operator[](char32_t code) const { return masks_[blocks_[code >> 7] << 7 | (code & 127)]; }
+  uint16_t operator[](char32_t code) const {
+    return masks_[blocks_[code >> 7] << 7 | (code & 127)];
+  }
 
  private:
   CharClasses();

@@ -17,7 +17,8 @@ struct CodePoint {
   int bytes = 0;
 };
 
-// The code point that starts at text[at]. REQUIRES: text is valid UTF-8, `at` is a boundary inside it.
+// The code point that starts at text[at]. REQUIRES: text is valid UTF-8, `at` is a boundary inside
+// it.
 inline CodePoint code_point_at(std::string_view text, size_t at) {
   const auto byte = [&](size_t offset) { return static_cast<unsigned char>(text[at + offset]); };
   const unsigned char lead = byte(0);
@@ -51,15 +52,16 @@ std::string lossy_utf8(std::string_view bytes);
 class LossyUtf8 {
  public:
   void append(std::string_view bytes, std::string* out);
-  // The input ended: an unfinished code point becomes one U+FFFD. Ready for another text afterwards.
+  // The input ended: an unfinished code point becomes one U+FFFD. Ready for another text
+  // afterwards.
   void finish(std::string* out);
 
  private:
   void reset() { kept_ = missing_ = 0; }
 
   std::array<char, 4> pending_ = {};
-  int kept_ = 0;     // bytes in pending_
-  int missing_ = 0;  // continuation bytes still to come
+  int kept_ = 0;                                  // bytes in pending_
+  int missing_ = 0;                               // continuation bytes still to come
   unsigned char lowest_ = 0x80, highest_ = 0xBF;  // the range allowed for the next one
 };
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/tokenize/text.h"
 #include "engine/tokenize/config_node.h"
+#include "engine/tokenize/text.h"
 
 namespace tessera {
 
@@ -15,13 +15,12 @@ absl::Status Vocabulary::build(std::vector<VocabularyEntry> entries) {
   ids_.reserve(entries.size());
   for (VocabularyEntry& entry : entries) {
     if (entry.text.size() > kMaxTokenBytes) {
-      return absl::InvalidArgumentError(concat("token ", shown(entry.text),
-                                                     " is longer than ", kMaxTokenBytes, " bytes"));
+      return absl::InvalidArgumentError(
+          concat("token ", shown(entry.text), " is longer than ", kMaxTokenBytes, " bytes"));
     }
     if (used_[entry.id]) {
       return absl::InvalidArgumentError(concat("tokens ", shown(texts_[entry.id]), " and ",
-                                                     shown(entry.text), " both have id ",
-                                                     entry.id));
+                                               shown(entry.text), " both have id ", entry.id));
     }
     used_[entry.id] = true;
     texts_[entry.id] = std::move(entry.text);

@@ -34,7 +34,7 @@ class Vocabulary {
   bool has(int32_t id) const { return id >= 0 && id < id_end() && used_[id]; }
   std::string_view text(int32_t id) const;  // "" if no token has this id
   int32_t id_end() const { return static_cast<int32_t>(used_.size()); }  // highest id + 1
-  size_t size() const { return ids_.size(); }  // number of tokens
+  size_t size() const { return ids_.size(); }                            // number of tokens
 
  private:
   std::vector<std::string> texts_;  // by id; never resized once ids_ points into it

@@ -1,12 +1,12 @@
-// Every golden tokenizer against what the libraries answered: 21,000 hostile texts, byte strings that
-// are no UTF-8, and random id sequences; no difference is allowed.
+// Every golden tokenizer against what the libraries answered: 21,000 hostile texts, byte strings
+// that are no UTF-8, and random id sequences; no difference is allowed.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
+#include "engine/tokenize/golden_files.h"
 #include "engine/tokenize/incremental_text.h"
 #include "engine/tokenize/tokenizer.h"
-#include "engine/tokenize/golden_files.h"
 
 namespace tessera {
 namespace {
@@ -65,7 +65,8 @@ class GoldenTest : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(GoldenTest, SpelledOutTexts) {
-  const auto cases = nlohmann::json::parse(file_bytes(golden_folder() / GetParam() / "expected.json"));
+  const auto cases =
+      nlohmann::json::parse(file_bytes(golden_folder() / GetParam() / "expected.json"));
   ASSERT_FALSE(cases.empty());
   for (const auto& item : cases) {
     const std::string text = item["text"];
@@ -91,7 +92,8 @@ TEST_P(GoldenTest, HostileTextsAndBytes) {
     unanswered += expected(index) == 0;
     if (expected(index) == 0 || found == expected(index)) continue;
     ++differences;
-    if (differences <= 3) ADD_FAILURE() << "text " << index << ": " << nlohmann::json(all[index]).dump();
+    if (differences <= 3)
+      ADD_FAILURE() << "text " << index << ": " << nlohmann::json(all[index]).dump();
   }
   EXPECT_EQ(differences, 0u) << "of " << all.size();
   EXPECT_LT(unanswered, 10u);

@@ -12,7 +12,8 @@ namespace tessera {
 namespace {
 
 const nlohmann::json& digests() {
-  static const nlohmann::json json = nlohmann::json::parse(file_bytes(golden_folder() / "unicode.json"));
+  static const nlohmann::json json =
+      nlohmann::json::parse(file_bytes(golden_folder() / "unicode.json"));
   return json;
 }
 
@@ -78,10 +79,10 @@ TEST(UnicodeTest, EveryPairOfMarksOrdersAndComposes) {
 TEST(UnicodeTest, LossyUtf8ReplacesMaximalParts) {
   const std::string bad = kReplacementUtf8.data();
   EXPECT_EQ(lossy_utf8("a\xE4\xBD\xA0z"), "a\xE4\xBD\xA0z");
-  EXPECT_EQ(lossy_utf8("\xE4\xBDz"), bad + "z");              // one unfinished sequence
+  EXPECT_EQ(lossy_utf8("\xE4\xBDz"), bad + "z");  // one unfinished sequence
   EXPECT_EQ(lossy_utf8("\xF0\x9F\x98"), bad);
-  EXPECT_EQ(lossy_utf8("\xC0\xAF"), bad + bad);               // never a lead byte
-  EXPECT_EQ(lossy_utf8("\xED\xA0\x80"), bad + bad + bad);     // a surrogate
+  EXPECT_EQ(lossy_utf8("\xC0\xAF"), bad + bad);                      // never a lead byte
+  EXPECT_EQ(lossy_utf8("\xED\xA0\x80"), bad + bad + bad);            // a surrogate
   EXPECT_EQ(lossy_utf8("\xF4\x90\x80\x80"), bad + bad + bad + bad);  // beyond U+10FFFF
   EXPECT_EQ(lossy_utf8("\xE4\xE4\xBD\xA0"), bad + "\xE4\xBD\xA0");
 }
@@ -93,7 +94,8 @@ TEST(UnicodeTest, LossyUtf8DoesNotDependOnTheCut) {
     for (size_t second = first; second <= bytes.size(); ++second) {
       LossyUtf8 reader;
       std::string text;
-      for (const auto& part : {bytes.substr(0, first), bytes.substr(first, second - first), bytes.substr(second)}) {
+      for (const auto& part :
+           {bytes.substr(0, first), bytes.substr(first, second - first), bytes.substr(second)}) {
         reader.append(part, &text);
         EXPECT_TRUE(is_valid_utf8(text));
       }
