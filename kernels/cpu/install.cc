@@ -29,6 +29,7 @@ OpTable build(IsaLevel level) {
   table.backend = "cpu";
   if (level == IsaLevel::kScalar) return table;
   const ChosenTarget chosen(level == IsaLevel::kAvx2 ? HWY_AVX2 : HWY_AVX3);
+  install_linear(table);
   return table;
 }
 

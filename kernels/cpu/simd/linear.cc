@@ -1,0 +1,349 @@
+// Matrix products for every Highway target with fused multiply-add: see kernels/ops/linear.h for
+// the order of operations and dot_inl.h for the register blocks.
+//
+// One row of x is bound by memory: each panel is read once, in address order, and the lines of the
+// next chunk are asked for while this one is multiplied. More rows reuse each chunk of a panel pair
+// (8 KiB, in L1) for all their register blocks before the next is touched, so that reading goes on
+// behind the arithmetic; up to about 12 rows on this path cost little more than one.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "kernels/cpu/execution.h"
+#include "kernels/cpu/linear_blocking.h"
+#include "kernels/cpu/simd/install.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/simd/linear.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "kernels/cpu/simd/dot_inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tessera {
+namespace HWY_NAMESPACE {
+namespace {
+
+#if HWY_NATIVE_FMA
+
+constexpr int kAccStride = kBlockPanels * kPanelColumns;
+constexpr int64_t kChunkBlocks = 4;
+constexpr int64_t kChunksAhead = 2;
+constexpr int kLinesPerBlock = kPairsPerBlock;  // a pair of one panel is one cache line
+constexpr int kPairWords = kPanelColumns;       // 32-bit words per pair
+
+// Cache lines to ask for while a chunk is multiplied: `count` of each panel for every block.
+struct Ahead {
+  const uint32_t* first[2];
+  int count;
+};
+
+// What a register-block kernel multiplies: R rows of x32 (blocks `x_stride` apart) with P panels.
+struct Chunk {
+  const float* x;
+  int64_t x_stride;
+  const uint32_t* w;
+  int64_t panel_stride;
+  int64_t blocks;
+  float* acc;
+  Ahead ahead;
+};
+
+template <int R, int P>
+void add_chunk(const Chunk& chunk) {
+  const float* HWY_RESTRICT x = chunk.x;
+  const uint32_t* HWY_RESTRICT w = chunk.w;
+  const int64_t panel_stride = chunk.panel_stride;
+  for (int64_t block = 0; block < chunk.blocks; ++block) {
+    for (int panel = 0; panel < P; ++panel) {
+      const uint32_t* line = chunk.ahead.first[panel] + block * kPairsPerBlock * kPairWords;
+      for (int i = 0; i < chunk.ahead.count; ++i) __builtin_prefetch(line + i * kPairWords);
+    }
+    const auto at = [w, panel_stride](int pair, int panel)
+                        HWY_ATTR { return w + panel * panel_stride + pair * kPairWords; };
+    add_block<R, P>(x, at, kPairsPerBlock, chunk.acc, kAccStride);
+    x += chunk.x_stride;
+    w += kPairsPerBlock * kPairWords;
+  }
+}
+
+using AddChunk = void (*)(const Chunk&);
+template <int P, int... kRowsLess1>
+constexpr std::array<AddChunk, sizeof...(kRowsLess1)> row_kernels(
+    std::integer_sequence<int, kRowsLess1...>) {
+  return {add_chunk<kRowsLess1 + 1, P>...};
+}
+template <int P>
+constexpr std::array<AddChunk, kBlockRows> kAddChunk =
+    row_kernels<P>(std::make_integer_sequence<int, kBlockRows>());
+
+// Rows of x as f32, [blocks of K][rows][32], zero beyond K.
+void widen_rows(const Linear& args, int64_t row_begin, int64_t rows, float* HWY_RESTRICT x32) {
+  const FloatTag d;
+  const int64_t K = args.w.K;
+  for (int64_t row = 0; row < rows; ++row) {
+    const uint16_t* in = args.x.row<const uint16_t>(row_begin + row);
+    float* out = x32 + row * kPanelDepth;
+    int64_t k = 0;
+    for (; k + kPanelDepth <= K; k += kPanelDepth, out += rows * kPanelDepth) {
+      for (int i = 0; i < kPanelDepth; i += kLanes) hn::Store(load_bf16(in + k + i), d, out + i);
+    }
+    if (k == K) continue;
+    uint16_t rest[kPanelDepth] = {};
+    std::memcpy(rest, in + k, static_cast<size_t>(K - k) * sizeof(uint16_t));
+    for (int i = 0; i < kPanelDepth; i += kLanes) hn::Store(load_bf16(rest + i), d, out + i);
+  }
+}
+
+// Adds the bias and stores one vector of one row.
+HWY_INLINE void finish_vector(FloatVec sum, const float* bias, const Tensor& out, int64_t row,
+                              int64_t column) {
+  const FloatTag d;
+  if (bias != nullptr) sum = hn::Add(sum, hn::LoadU(d, bias));
+  if (out.dtype == DType::kF32) {
+    hn::StoreU(sum, d, out.row<float>(row) + column);
+  } else {
+    store_bf16(round_to_bf16(sum), out.row<uint16_t>(row) + column);
+  }
+}
+
+// The same for the last columns of an N that is no multiple of a vector.
+void finish_partial(const float* acc, const float* bias, int count, const Tensor& out, int64_t row,
+                    int64_t column) {
+  const FloatTag d;
+  HWY_ALIGN float padded_bias[kLanes] = {};
+  HWY_ALIGN float sums[kLanes];
+  HWY_ALIGN uint16_t rounded[kLanes];
+  if (bias != nullptr) std::memcpy(padded_bias, bias, static_cast<size_t>(count) * sizeof(float));
+  FloatVec sum = hn::Load(d, acc);
+  if (bias != nullptr) sum = hn::Add(sum, hn::Load(d, padded_bias));
+  if (out.dtype == DType::kF32) {
+    hn::Store(sum, d, sums);
+    std::memcpy(out.row<float>(row) + column, sums, static_cast<size_t>(count) * sizeof(float));
+  } else {
+    store_bf16(round_to_bf16(sum), rounded);
+    std::memcpy(out.row<uint16_t>(row) + column, rounded,
+                static_cast<size_t>(count) * sizeof(uint16_t));
+  }
+}
+
+// Columns [first, first + kAccStride) of `rows` rows, as far as they exist.
+void finish(const Linear& args, int64_t row_begin, int64_t rows, int64_t first, const float* acc) {
+  const int64_t columns = std::min<int64_t>(kAccStride, args.w.N - first);
+  const float* bias = args.bias.empty() ? nullptr : args.bias.as<const float>() + first;
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* sums = acc + row * kAccStride;
+    int64_t c = 0;
+    for (; c + kLanes <= columns; c += kLanes) {
+      finish_vector(hn::Load(FloatTag(), sums + c), bias == nullptr ? nullptr : bias + c, args.out,
+                    row_begin + row, first + c);
+    }
+    if (c < columns) {
+      finish_partial(sums + c, bias == nullptr ? nullptr : bias + c, static_cast<int>(columns - c),
+                     args.out, row_begin + row, first + c);
+    }
+  }
+}
+
+// One task: `rows` rows from `row_begin` (widened in x32) times panels [panel_begin, panel_end).
+struct Task {
+  int64_t row_begin, rows;
+  const float* x32;
+  int64_t panel_begin, panel_end;
+};
+
+// Where the chunk stands that comes kChunksAhead after (panel, block); none beyond the task's end.
+Ahead look_ahead(const Task& task, const uint32_t* w, int64_t panel_stride, int64_t blocks,
+                 int64_t panel, int64_t block) {
+  block += kChunksAhead * kChunkBlocks;
+  while (block >= blocks) {
+    block -= round_up(blocks, kChunkBlocks);
+    panel += kBlockPanels;
+  }
+  if (panel >= task.panel_end) return {.first = {w, w}, .count = 0};
+  const uint32_t* const first = w + panel * panel_stride + block * kPairsPerBlock * kPairWords;
+  const bool pair = kBlockPanels == 2 && panel + 1 < task.panel_end;
+  return {.first = {first, pair ? first + panel_stride : first}, .count = kLinesPerBlock};
+}
+
+// One chunk times all rows, which share out the lines ahead. Groups are as even as they can be: 7
+// rows are 4 + 3, not 6 + 1.
+void add_row_groups(const std::array<AddChunk, kBlockRows>& kernels, const Chunk& chunk,
+                    int64_t rows) {
+  const int64_t groups = (rows + kBlockRows - 1) / kBlockRows;
+  int64_t row = 0;
+  int64_t line = 0;
+  for (int64_t group = 0; group < groups; ++group) {
+    const int64_t row_end = (group + 1) * rows / groups;
+    const int64_t line_end = (group + 1) * chunk.ahead.count / groups;
+    Chunk part = chunk;
+    part.x += row * kPanelDepth;
+    part.acc += row * kAccStride;
+    for (const uint32_t*& first : part.ahead.first) first += line * kPairWords;
+    part.ahead.count = static_cast<int>(line_end - line);
+    kernels[static_cast<size_t>(row_end - row - 1)](part);
+    row = row_end;
+    line = line_end;
+  }
+}
+
+void run_task(const Linear& args, const Task& task) {
+  HWY_ALIGN float acc[LinearBlocking::kMaxRowsPerBlock * kAccStride];
+  const int64_t blocks = args.w.padded_depth() / kPanelDepth;
+  const int64_t panel_stride = blocks * kPairsPerBlock * kPairWords;
+  const uint32_t* w = static_cast<const uint32_t*>(args.w.data);
+  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kBlockPanels) {
+    const bool whole = task.panel_end - panel >= kBlockPanels;
+    const auto& kernels = whole ? kAddChunk<kBlockPanels> : kAddChunk<1>;
+    std::memset(acc, 0, static_cast<size_t>(task.rows) * kAccStride * sizeof(float));
+    for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
+      const Ahead ahead = look_ahead(task, w, panel_stride, blocks, panel, block);
+      const Chunk whole_chunk = {
+          .x = task.x32 + block * task.rows * kPanelDepth,
+          .x_stride = task.rows * kPanelDepth,
+          .w = w + panel * panel_stride + block * kPairsPerBlock * kPairWords,
+          .panel_stride = panel_stride,
+          .blocks = std::min(kChunkBlocks, blocks - block),
+          .acc = acc,
+          .ahead = ahead};
+      add_row_groups(kernels, whole_chunk, task.rows);
+    }
+    finish(args, task.row_begin, task.rows, panel * kPanelColumns, acc);
+  }
+}
+
+void linear_bf16(Execution& execution, const Linear& args) {
+  const int64_t M = args.x.dim(0);
+  const int64_t depth = args.w.padded_depth();
+  const int64_t panels = args.w.padded_columns() / kPanelColumns;
+  const LinearBlocking blocking = choose_linear_blocking(
+      M, panels, depth * static_cast<int64_t>(sizeof(float)),
+      depth * kPanelColumns * static_cast<int64_t>(sizeof(uint16_t)), execution.pool().threads());
+  // All threads read the widened rows; they stand in the scratch of thread 0, which no task uses.
+  float* const x32 = reinterpret_cast<float*>(
+      execution.scratch(0, static_cast<size_t>(M * depth) * sizeof(float)).data());
+  const auto rows_of = [&](int64_t block) {
+    return std::min(blocking.rows_per_block, M - block * blocking.rows_per_block);
+  };
+  const auto widen = [&](int64_t block, int) {
+    const int64_t row_begin = block * blocking.rows_per_block;
+    widen_rows(args, row_begin, rows_of(block), x32 + row_begin * depth);
+  };
+  execution.pool().parallel_for(blocking.row_blocks, widen);
+  const auto multiply = [&](int64_t index, int) {
+    const int64_t row_block = index % blocking.row_blocks;
+    const int64_t range = index / blocking.row_blocks;
+    const int64_t row_begin = row_block * blocking.rows_per_block;
+    run_task(args, {.row_begin = row_begin,
+                    .rows = rows_of(row_block),
+                    .x32 = x32 + row_begin * depth,
+                    .panel_begin = range * blocking.panels_per_task,
+                    .panel_end = std::min(panels, (range + 1) * blocking.panels_per_task)});
+  };
+  execution.pool().parallel_for(blocking.tasks(), multiply);
+}
+
+// f32: one chain per output over all of K, so every chain stays in registers for the whole depth.
+constexpr int kF32Panels = kLanes == 16 ? 2 : 1;
+
+template <int R, int P>
+void multiply_f32(const float* HWY_RESTRICT x, int64_t x_stride, const float* HWY_RESTRICT w,
+                  int64_t panel_stride, int64_t K, float* HWY_RESTRICT acc) {
+  constexpr int C = P * kPanelVectors;
+  const FloatTag d;
+  FloatVec chain[R][C];
+  for (int row = 0; row < R; ++row) {
+    for (int c = 0; c < C; ++c) chain[row][c] = hn::Zero(d);
+  }
+  for (int64_t k = 0; k < K; ++k) {
+    FloatVec weight[C];
+    for (int c = 0; c < C; ++c) {
+      weight[c] = hn::LoadU(d, w + (c / kPanelVectors) * panel_stride + k * kPanelColumns +
+                                   (c % kPanelVectors) * kLanes);
+    }
+    for (int row = 0; row < R; ++row) {
+      const FloatVec value = hn::Set(d, x[row * x_stride + k]);
+      for (int c = 0; c < C; ++c) chain[row][c] = hn::MulAdd(value, weight[c], chain[row][c]);
+    }
+  }
+  for (int row = 0; row < R; ++row) {
+    for (int c = 0; c < C; ++c) hn::Store(chain[row][c], d, acc + row * kAccStride + c * kLanes);
+  }
+}
+
+using MultiplyF32 = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*);
+template <int P, int... kRowsLess1>
+constexpr std::array<MultiplyF32, sizeof...(kRowsLess1)> f32_kernels(
+    std::integer_sequence<int, kRowsLess1...>) {
+  return {multiply_f32<kRowsLess1 + 1, P>...};
+}
+template <int P>
+constexpr std::array<MultiplyF32, kBlockRows> kMultiplyF32 =
+    f32_kernels<P>(std::make_integer_sequence<int, kBlockRows>());
+
+void run_f32_task(const Linear& args, const Task& task) {
+  HWY_ALIGN float acc[kBlockRows * kAccStride];
+  const int64_t panel_stride = args.w.padded_depth() * kPanelColumns;
+  const float* w = static_cast<const float*>(args.w.data);
+  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kF32Panels) {
+    const bool whole = task.panel_end - panel >= kF32Panels;
+    const auto& kernels = whole ? kMultiplyF32<kF32Panels> : kMultiplyF32<1>;
+    for (int64_t row = 0; row < task.rows; row += kBlockRows) {
+      const int64_t rows = std::min<int64_t>(kBlockRows, task.rows - row);
+      kernels[static_cast<size_t>(rows - 1)](args.x.row<const float>(task.row_begin + row),
+                                             args.x.stride[0], w + panel * panel_stride,
+                                             panel_stride, args.w.K, acc);
+      finish(args, task.row_begin + row, rows, panel * kPanelColumns, acc);
+    }
+  }
+}
+
+void linear_f32(Execution& execution, const Linear& args) {
+  const int64_t M = args.x.dim(0);
+  const int64_t panels = args.w.padded_columns() / kPanelColumns;
+  const int64_t row_bytes = args.w.padded_depth() * static_cast<int64_t>(sizeof(float));
+  const LinearBlocking blocking = choose_linear_blocking(
+      M, panels, row_bytes, row_bytes * kPanelColumns, execution.pool().threads());
+  const auto multiply = [&](int64_t index, int) {
+    const int64_t row_begin = index % blocking.row_blocks * blocking.rows_per_block;
+    const int64_t range = index / blocking.row_blocks;
+    run_f32_task(args, {.row_begin = row_begin,
+                        .rows = std::min(blocking.rows_per_block, M - row_begin),
+                        .x32 = nullptr,
+                        .panel_begin = range * blocking.panels_per_task,
+                        .panel_end = std::min(panels, (range + 1) * blocking.panels_per_task)});
+  };
+  execution.pool().parallel_for(blocking.tasks(), multiply);
+}
+
+Progress linear(Execution& execution, const Linear& args) {
+  if (args.x.dim(0) == 0 || args.w.N == 0) return Progress::kDone;
+  if (args.w.dtype == DType::kBf16) {
+    linear_bf16(execution, args);
+  } else {
+    linear_f32(execution, args);
+  }
+  return Progress::kDone;
+}
+
+#endif
+
+}  // namespace
+
+void fill_linear([[maybe_unused]] OpTable& table) {
+#if HWY_NATIVE_FMA
+  table.linear = linear;
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tessera
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tessera {
+HWY_EXPORT(fill_linear);
+void install_linear(OpTable& table) { HWY_DYNAMIC_DISPATCH(fill_linear)(table); }
+}  // namespace tessera
+#endif
