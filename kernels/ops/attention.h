@@ -57,13 +57,18 @@ struct AttentionSegment {
 // Softmax(scale * q k^T) v per row and head, query heads grouped over KV heads (head h reads KV
 // head h / (H / Hkv)).
 //
-// Reduction order, the same for any batch, chunking and thread count: keys in tiles of
-// kAttentionTile anchored at position 0, absent keys contribute exactly nothing; per tile the
-// running maximum is raised, sum and output are rescaled by exp(old - new), then p = exp(s - max)
-// is rounded to the KV dtype, added to the sum in ascending key order on 16 fixed lanes, and p.v
-// added by the dot of linear.h over blocks of 32 keys. A tile without a visible key is skipped
-// without changing a bit.
+// Reduction order, the same for any batch, chunking and thread count. Keys are taken in tiles of
+// kAttentionTile and tiles in spans of kAttentionSpan, both anchored at position 0; absent keys
+// count as p = 0, v = 0. A span starts from maximum -inf, sum 0 and output 0. Per tile the running
+// maximum is raised, sum and output are rescaled by exp(old - new), then p = exp(s - max) is
+// rounded to the KV dtype, added to the sum in ascending key order on 16 fixed lanes, and p.v added
+// by the dot of linear.h over blocks of 32 keys. At its end the span's lanes are added pairwise as
+// in norm.h, and the span joins the spans before it: with m the greater maximum, a = exp(maximum -
+// m) and b = exp(span maximum - m), sum = fma(span sum, b, sum * a) and so the output. The result
+// is output / sum + 0, so that a zero is positive. A tile or span without a visible key is skipped
+// without changing a bit. So spans of one row can be reduced by different threads.
 constexpr int kAttentionTile = 64;
+constexpr int kAttentionSpan = 512;
 
 struct Attention {
   Tensor q;          // in   [T, H, Dh]  bf16 | f32

@@ -1,4 +1,5 @@
 #include <array>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -27,11 +28,30 @@ int64_t slot_of(const Attention& a, const AttentionSegment& segment, int64_t row
   return page * kKvBlockTokens + j % kKvBlockTokens;
 }
 
-// The softmax of one row and head while it passes over the tiles.
+// The softmax of one row and head while it passes over the tiles of a span.
 struct Running {
   float maximum = kNowhere;
   LaneSum sum;
   std::vector<float> out;  // [Dh]
+
+  explicit Running(size_t Dh) : out(Dh, 0.0f) {}
+};
+
+// The same over all spans so far.
+struct Whole {
+  float maximum = kNowhere;
+  float sum = 0.0f;
+  std::vector<float> out;  // [Dh]
+
+  explicit Whole(size_t Dh) : out(Dh, 0.0f) {}
+
+  void join(const Running& span) {
+    const float raised = span.maximum > maximum ? span.maximum : maximum;
+    const float mine = exp_f32(maximum - raised), theirs = exp_f32(span.maximum - raised);
+    maximum = raised;
+    sum = std::fma(span.sum.total(), theirs, sum * mine);
+    for (size_t d = 0; d < out.size(); ++d) out[d] = std::fma(span.out[d], theirs, out[d] * mine);
+  }
 };
 
 // slots[j] is the KV slot of the tile's key j, or -1 where it is absent.
@@ -76,13 +96,13 @@ void add_tile(const Attention& a, int64_t t, int64_t h,
   }
 }
 
-void attend(const Attention& a, const AttentionSegment& segment, int64_t row, int64_t h) {
+// Adds the tiles of the span that begins at position `begin`; false if none has a visible key.
+bool add_span(const Attention& a, const AttentionSegment& segment, int64_t row, int64_t h,
+              int64_t begin, Running& running) {
   const int64_t t = segment.row_begin + row;
   const int64_t i = a.positions.as<int32_t>()[t];
-  const int64_t Dh = a.q.dim(2);
-  Running running;
-  running.out.assign(static_cast<size_t>(Dh), 0.0f);
-  for (int64_t tile = 0; tile <= i; tile += kAttentionTile) {
+  bool any_tile = false;
+  for (int64_t tile = begin; tile < begin + kAttentionSpan && tile <= i; tile += kAttentionTile) {
     std::array<int64_t, kAttentionTile> slots;
     bool any = false;
     for (int64_t j = tile; j < tile + kAttentionTile; ++j) {
@@ -91,13 +111,25 @@ void attend(const Attention& a, const AttentionSegment& segment, int64_t row, in
       any |= present;
     }
     if (any) add_tile(a, t, h, slots, running);
+    any_tile |= any;
   }
-  const float sum = running.sum.total();
-  for (int64_t d = 0; d < Dh; ++d) {
-    store_element(a.out.data, a.out.dtype, t * a.out.stride[0] + h * a.out.stride[1] + d,
-                  running.out[d] / sum);
+  return any_tile;
+}
+
+void attend(const Attention& a, const AttentionSegment& segment, int64_t row, int64_t h) {
+  const int64_t t = segment.row_begin + row;
+  const int64_t i = a.positions.as<int32_t>()[t];
+  const size_t Dh = static_cast<size_t>(a.q.dim(2));
+  Whole whole(Dh);
+  for (int64_t begin = 0; begin <= i; begin += kAttentionSpan) {
+    Running span(Dh);
+    if (add_span(a, segment, row, h, begin, span)) whole.join(span);
   }
-  if (!a.lse.empty()) a.lse.row<float>(t)[h] = running.maximum + log_f32(sum);
+  for (size_t d = 0; d < Dh; ++d) {
+    const int64_t at = t * a.out.stride[0] + h * a.out.stride[1] + static_cast<int64_t>(d);
+    store_element(a.out.data, a.out.dtype, at, whole.out[d] / whole.sum + 0.0f);
+  }
+  if (!a.lse.empty()) a.lse.row<float>(t)[h] = whole.maximum + log_f32(whole.sum);
 }
 
 }  // namespace
