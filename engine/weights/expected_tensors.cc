@@ -1,0 +1,58 @@
+#include "engine/weights/expected_tensors.h"
+
+#include <utility>
+
+#include "engine/weights/message.h"
+
+namespace tessera {
+namespace {
+
+class TensorList {
+ public:
+  void add(std::string name, std::vector<int64_t> shape) {
+    tensors_.push_back({std::move(name), std::move(shape)});
+  }
+  void add_linear(const std::string& name, int64_t out, int64_t in, bool bias) {
+    add(name + ".weight", {out, in});
+    if (bias) add(name + ".bias", {out});
+  }
+  std::vector<ExpectedTensor> take() { return std::move(tensors_); }
+
+ private:
+  std::vector<ExpectedTensor> tensors_;
+};
+
+void add_layer(const ModelConfig& model, const std::string& layer, TensorList& list) {
+  const int64_t width = model.width, ffn_width = model.ffn_width;
+  const int64_t query_width = int64_t{model.heads} * model.head_width;
+  const int64_t key_width = int64_t{model.kv_heads} * model.head_width;
+  const std::string attention = layer + "self_attn.", mlp = layer + "mlp.";
+  list.add(layer + "input_layernorm.weight", {width});
+  list.add_linear(attention + "q_proj", query_width, width, model.attention_bias);
+  list.add_linear(attention + "k_proj", key_width, width, model.attention_bias);
+  list.add_linear(attention + "v_proj", key_width, width, model.attention_bias);
+  if (model.qk_norm) {
+    list.add(attention + "q_norm.weight", {model.head_width});
+    list.add(attention + "k_norm.weight", {model.head_width});
+  }
+  list.add_linear(attention + "o_proj", width, query_width, model.attention_output_bias);
+  list.add(layer + "post_attention_layernorm.weight", {width});
+  list.add_linear(mlp + "gate_proj", ffn_width, width, model.mlp_bias);
+  list.add_linear(mlp + "up_proj", ffn_width, width, model.mlp_bias);
+  list.add_linear(mlp + "down_proj", width, ffn_width, model.mlp_bias);
+}
+
+}  // namespace
+
+std::vector<ExpectedTensor> expected_tensors(const ModelConfig& model) {
+  TensorList list;
+  list.add("model.embed_tokens.weight", {model.vocab_size, model.width});
+  for (int layer = 0; layer < model.layers; ++layer) {
+    add_layer(model, concat("model.layers.", layer, "."), list);
+  }
+  list.add("model.norm.weight", {model.width});
+  if (!model.tied_embeddings) list.add("lm_head.weight", {model.vocab_size, model.width});
+  return list.take();
+}
+
+}  // namespace tessera
