@@ -1,0 +1,153 @@
+#include "server/grpc/frontend.h"
+
+#include <arpa/inet.h>
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/server_builder.h>
+#include <netdb.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/config/address.h"
+#include "server/grpc/generation_service.h"
+#include "server/grpc/health_service.h"
+
+namespace tessera {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kMessageBytesMax = 1 << 20;
+constexpr int kKeepaliveMs = 60'000, kKeepaliveTimeoutMs = 20'000, kPingIntervalMinMs = 10'000;
+constexpr int kStreamsPerConnectionMax = 1024;
+constexpr std::chrono::seconds kFlushTime{2};  // for the last bytes of calls that have ended
+
+// The libraries' own diagnostics are for developers, and clients can cause them at will; ours for
+// the operator come from the status codes.
+void log_grpc(gpr_log_func_args* line) { spdlog::debug("grpc: {}", line->message); }
+void log_protobuf(google::protobuf::LogLevel, const char*, int, const std::string& message) {
+  spdlog::debug("protobuf: {}", message);
+}
+
+void set_up_grpc_once() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    gpr_set_log_function(log_grpc);
+    google::protobuf::SetLogHandler(log_protobuf);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+// Why the address cannot be bound, in the system's words; gRPC itself only says that it could not.
+std::string bind_failure(const Address& address) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int error =
+      getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (error != 0) return gai_strerror(error);
+  std::string why = "the address cannot be used";
+  const int probe = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
+  const int reuse = 1;
+  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+  if (probe >= 0 && (bind(probe, found->ai_addr, found->ai_addrlen) != 0 || listen(probe, 1) != 0))
+    why = errno == EADDRINUSE ? "another program listens there" : std::strerror(errno);
+  if (probe >= 0) close(probe);
+  freeaddrinfo(found);
+  return why;
+}
+
+}  // namespace
+
+struct Frontend::Parts {
+  std::string address;
+  GenerationService generation;
+  HealthService health;
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+};
+
+Frontend::Frontend(const ServerConfig& config, std::function<void(absl::StatusCode)> on_refused)
+    : parts_(new Parts{.address = config.grpc_address,
+                       .generation{config, std::move(on_refused)},
+                       .health{},
+                       .server = nullptr}) {}
+
+Frontend::~Frontend() { stop(); }
+
+absl::Status Frontend::start() {
+  set_up_grpc_once();
+  set_ready(false);
+  set_live(true);
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.SetMaxSendMessageSize(kMessageBytesMax);
+  // Otherwise two daemons could share a port, and each would get some of the requests.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
+  // Finds clients whose machine has gone without a word.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kPingIntervalMinMs);
+  builder.AddListeningPort(parts_->address, grpc::InsecureServerCredentials(), &parts_->port);
+  builder.RegisterService(&parts_->generation);
+  builder.RegisterService(&parts_->health);
+  parts_->server = builder.BuildAndStart();
+  if (parts_->server == nullptr || parts_->port == 0) {
+    absl::StatusOr<Address> address = parse_address(parts_->address);
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", parts_->address, " (server.grpc_address): ",
+                     address.ok() ? bind_failure(*address) : address.status().message()));
+  }
+  return absl::OkStatus();
+}
+
+void Frontend::drain(Clock::time_point) { close("the server is shutting down"); }
+
+void Frontend::stop() {
+  if (parts_->server == nullptr) return;
+  detach(Clock::now());
+  set_ready(false);
+  set_live(false);
+  parts_->health.end_watches();
+  parts_->server->Shutdown(std::chrono::system_clock::now() + kFlushTime);
+  parts_->server = nullptr;
+}
+
+int Frontend::port() const { return parts_->port; }
+
+void Frontend::open(Engine& engine) {
+  parts_->generation.open(engine);
+  set_ready(true);
+}
+
+void Frontend::close(const std::string& why) {
+  set_ready(false);
+  parts_->generation.close(why);
+}
+
+void Frontend::detach(Clock::time_point deadline) {
+  set_ready(false);
+  parts_->generation.detach(deadline);
+}
+
+void Frontend::set_ready(bool ready) {
+  for (const char* name : {"", "tessera.v1.Generation"}) parts_->health.set(name, ready);
+}
+
+void Frontend::set_live(bool live) { parts_->health.set("live", live); }
+
+size_t Frontend::live_streams() const { return parts_->generation.live_streams(); }
+
+}  // namespace tessera
