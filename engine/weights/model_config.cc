@@ -277,6 +277,15 @@ std::string parse_end_token(JsonFields& tokenizer, absl::Status& error) {
   return added.text("content", "");
 }
 
+// Files with yarn state the pretraining's length in max_position_embeddings, files with llama3 the
+// stretched one.
+int context_limit_of(const ModelConfig& model) {
+  if (model.rope.kind != RopeKind::kYarn) return model.max_positions;
+  const double stretched = model.rope.factor * model.rope.original_positions;
+  return std::max(model.max_positions,
+                  static_cast<int>(std::min<double>(stretched, kMaxPositions)));
+}
+
 absl::StatusOr<nlohmann::json> parse_optional(std::string_view file,
                                               const std::optional<std::string>& text) {
   if (!text.has_value()) return nlohmann::json::object();
@@ -309,6 +318,7 @@ absl::StatusOr<ModelConfig> parse_model_config(const ModelFiles& files) {
   if (!error.ok()) return error;
   model.norm_epsilon = static_cast<float>(config.number("rms_norm_eps", 1e-6, 1e-12, 1.0));
   model.rope = parse_rope_config(config, model.max_positions, error);
+  model.context_limit = context_limit_of(model);
   model.attention_bias = parse_bias(config, "attention_bias", family->attention_bias, *family);
   model.attention_output_bias = family->output_bias == BiasRule::kByKey && model.attention_bias;
   model.mlp_bias = parse_bias(config, "mlp_bias", family->mlp_bias, *family);

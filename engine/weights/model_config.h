@@ -66,7 +66,9 @@ struct ModelConfig {
   bool qk_norm = false;                // RMS norm over each head of q and k, before rope
   // lm_head is the embedding. From config.json alone; ModelFolder::open corrects it by the files.
   bool tied_embeddings = false;
-  int max_positions = 0;
+  int max_positions = 0;  // max_position_embeddings
+  // Positions the model is made for: max_positions, or what yarn stretches its pretraining to.
+  int context_limit = 0;
   std::vector<LayerAttention> layer_attention;  // [L]
   // As config.json declares (kF32 when it does not); ModelFolder::open takes the embedding's own.
   DType weight_dtype = DType::kF32;

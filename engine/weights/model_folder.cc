@@ -198,6 +198,17 @@ std::vector<std::string> ModelFolder::unused() const {
   return unused;
 }
 
+absl::Status ModelFolder::check_all_used() const {
+  for (const std::string& name : unused()) {
+    const bool rope_table = name.ends_with(".rotary_emb.inv_freq");
+    if (rope_table || (name == kHead && config_.tied_embeddings)) continue;
+    return absl::UnimplementedError(concat(shards_[home_.find(name)->second].path(), ": tensor ",
+                                           quote_for_message(name), " is not part of a ",
+                                           config_.architecture, " as config.json describes it"));
+  }
+  return absl::OkStatus();
+}
+
 void ModelFolder::release(const RawTensor& tensor) const {
   for (const SafetensorsFile& shard : shards_) {
     if (shard.holds(tensor.bytes)) shard.release(tensor.bytes);

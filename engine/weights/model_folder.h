@@ -41,8 +41,11 @@ class ModelFolder {
   absl::StatusOr<RawTensor> tensor(std::string_view name, std::span<const int64_t> shape) const;
   absl::StatusOr<RawTensor> tensor(std::string_view name,
                                    std::initializer_list<int64_t> shape) const;
-  // Names never asked for, sorted; a loader warns of them once it has what it needs.
-  std::vector<std::string> unused() const;
+  std::vector<std::string> unused() const;  // names never asked for, sorted
+  // For a loader that has asked for all it needs: error when a tensor was never asked for, because
+  // then the files hold a computation that config.json does not mention (a bias, a norm, a layer,
+  // a scale). Tables of rope and a tied lm_head are harmless and pass.
+  absl::Status check_all_used() const;
 
   // Drops the pages of `tensor` from memory once it is packed, so that at most one tensor is held
   // twice.

@@ -7,6 +7,7 @@
 namespace tessera {
 namespace {
 
+constexpr double kMinTheta = 2;     // its logarithm is divided by
 constexpr double kMaxTheta = 1e12;  // published models stay below 1e8
 constexpr double kMaxFactor = 1e6;
 constexpr int kMaxPositions = 1 << 28;
@@ -72,8 +73,8 @@ RopeConfig parse_rope_config(JsonFields& config, int max_positions, absl::Status
   refuse_partial_rotation(config);
   refuse_partial_rotation(rope);
   parsed.kind = parse_kind(rope);
-  parsed.theta = config.number("rope_theta", parsed.theta, 1.0, kMaxTheta);
-  parsed.theta = rope.number("rope_theta", parsed.theta, 1.0, kMaxTheta);
+  parsed.theta = config.number("rope_theta", parsed.theta, kMinTheta, kMaxTheta);
+  parsed.theta = rope.number("rope_theta", parsed.theta, kMinTheta, kMaxTheta);
   if (parsed.kind == RopeKind::kDefault) return parsed;
 
   const char* original = "original_max_position_embeddings";

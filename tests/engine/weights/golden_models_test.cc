@@ -1,4 +1,7 @@
 // Every golden model opens, and its files hold exactly the tensors its config implies.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -35,6 +38,40 @@ TEST(GoldenModels, HoldExactlyTheTensorsTheirConfigImplies) {
       EXPECT_TRUE(tensor.ok()) << tensor.status();
     }
     EXPECT_THAT(folder.unused(), ::testing::IsEmpty());
+    EXPECT_TRUE(folder.check_all_used().ok());
+  }
+}
+
+template <class Value>
+std::vector<Value> values_of(const SafetensorsFile& golden, const std::string& name) {
+  const auto tensor = golden.tensors().find(name);
+  EXPECT_NE(tensor, golden.tensors().end()) << name;
+  const std::span<const std::byte> bytes = golden.bytes(tensor->second);
+  std::vector<Value> values(bytes.size() / sizeof(Value));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+TEST(GoldenModels, PromptsFitTheirModel) {
+  for (const std::string& name : model_names()) {
+    SCOPED_TRACE(name);
+    const int vocab_size = opened(name).config().vocab_size;
+    const auto golden = SafetensorsFile::open(kModels + "/" + name + "/golden.safetensors");
+    ASSERT_TRUE(golden.ok()) << golden.status();
+    for (const std::string prompt : {"prompt_0.", "prompt_1."}) {
+      const auto ids = values_of<int32_t>(*golden, prompt + "ids");
+      const auto rows = values_of<int32_t>(*golden, prompt + "rows");
+      const auto logits = values_of<float>(*golden, prompt + "logits");
+      EXPECT_EQ(ids.size(), prompt == "prompt_0." ? 40u : 90u);
+      EXPECT_EQ(logits.size(), rows.size() * vocab_size);
+      EXPECT_TRUE(std::is_sorted(rows.begin(), rows.end()));
+      EXPECT_EQ(static_cast<size_t>(rows.back()), ids.size() - 1);
+      const auto finite = [](float logit) { return std::isfinite(logit); };
+      EXPECT_TRUE(std::all_of(logits.begin(), logits.end(), finite));
+      const auto last = logits.end() - vocab_size;
+      EXPECT_EQ(std::max_element(last, logits.end()) - last,
+                values_of<int32_t>(*golden, prompt + "greedy").front());
+    }
   }
 }
 

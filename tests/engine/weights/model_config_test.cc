@@ -156,6 +156,18 @@ TEST(ModelConfig, RopeParametersThatScaleLlama3AndYarn) {
   EXPECT_EQ(ratio.factor, 4.0);
 }
 
+TEST(ModelConfig, YarnStretchesTheContextBeyondMaxPositions) {
+  const auto limit = [](const json& rope) {
+    return parsed(small_with("Qwen2ForCausalLM", {{"rope_scaling", rope}})).context_limit;
+  };
+  EXPECT_EQ(limit(nullptr), 512);
+  EXPECT_EQ(limit({{"type", "linear"}, {"factor", 2.0}}), 512);
+  EXPECT_EQ(limit({{"type", "yarn"}, {"factor", 4.0}}), 2048);
+  EXPECT_EQ(limit({{"type", "yarn"}, {"factor", 2.0}, {"original_max_position_embeddings", 64}}),
+            512);
+  EXPECT_EQ(limit({{"type", "yarn"}, {"factor", 1e6}}), 1 << 28);
+}
+
 TEST(ModelConfig, QwenWindowsOnlyWhenUsedAndFromItsFirstLayer) {
   for (const char* architecture : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
     json config = small_with(architecture, {{"sliding_window", 32}, {"max_window_layers", 3}});

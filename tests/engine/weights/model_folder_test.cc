@@ -1,5 +1,10 @@
 #include "engine/weights/model_folder.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
 #include "engine/weights/temporary_folder.h"
 
 namespace tessera {
@@ -135,6 +140,51 @@ TEST(ModelFolder, MissingFilesAreNamed) {
   EXPECT_THAT(refusal(folder), HasSubstr("more than the limit of 1048576"));
   folder.write("config.json", "{}");
   EXPECT_THAT(refusal(folder), HasSubstr(folder.path("config.json") + ": architectures"));
+}
+
+TEST(ModelFolder, ATensorNobodyAskedForIsAnError) {
+  TemporaryFolder folder;
+  folder.write("config.json", kConfig);
+  folder.write("model.safetensors",
+               safetensors_bytes(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                                 R"("model.layers.0.self_attn.rotary_emb.inv_freq":)"
+                                 R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]},)"
+                                 R"("model.layers.0.self_attn.q_proj.bias":)"
+                                 R"({"dtype":"F32","shape":[1],"data_offsets":[8,12]}})",
+                                 "aaaabbbbcccc"));
+  const absl::StatusOr<ModelFolder> model = ModelFolder::open(folder.path());
+  ASSERT_TRUE(model.ok()) << model.status();
+  ASSERT_TRUE(model->tensor("a", {1}).ok());
+  EXPECT_THAT(message_of(model->check_all_used()),
+              HasSubstr("model.safetensors: tensor \"model.layers.0.self_attn.q_proj.bias\" is not "
+                        "part of a LlamaForCausalLM as config.json describes it"));
+  ASSERT_TRUE(model->tensor("model.layers.0.self_attn.q_proj.bias", {1}).ok());
+  EXPECT_TRUE(model->check_all_used().ok());
+}
+
+// Pages of mapped files in this process, from the third number of /proc/self/statm.
+int64_t shared_pages() {
+  std::ifstream in("/proc/self/statm");
+  int64_t total = 0, resident = 0, shared = 0;
+  in >> total >> resident >> shared;
+  return shared;
+}
+
+TEST(ModelFolder, ReleaseDropsThePagesOfATensor) {
+  constexpr int64_t kBytes = 32 << 20;
+  TemporaryFolder folder;
+  std::string data;
+  data.resize(kBytes, 'x');
+  folder.write("w", one_tensor("a", "U8", "[33554432]", data));
+  const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::open(folder.path("w"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const std::span<const std::byte> bytes = file->bytes(file->tensors().at("a"));
+  const int64_t pages = kBytes / ::sysconf(_SC_PAGESIZE);
+  const int64_t before = shared_pages();
+  EXPECT_EQ(std::count(bytes.begin(), bytes.end(), std::byte{'x'}), kBytes);
+  EXPECT_GE(shared_pages(), before + pages * 9 / 10);
+  file->release(bytes);
+  EXPECT_LE(shared_pages(), before + pages / 10);
 }
 
 // The two tensors of a tie that config.json declares, with the given bytes in the head.
