@@ -12,9 +12,13 @@ namespace tessera {
 //
 // Order of transforms: logit bias; repetition penalty (prompt and output), then presence and
 // frequency (output only); log-probabilities of the *untransformed* logits are what is reported;
-// temperature; then the candidates, in descending logit (ties: lower id first), are cut by top-k,
-// top-p, min-p; the draw inverts the CDF over the candidates at a Philox4x32-10 uniform.
-// temperature == 0 is the argmax (ties: lower id), which sees bias and penalties.
+// then the candidates, in descending logit (ties: lower id first), are cut by top-k, top-p of what
+// is left, min-p; the draw inverts the CDF over the candidates in that order. temperature == 0 is
+// the argmax (ties: lower id), which sees bias and penalties.
+//
+// So that the sums of a row are exact in any order, a candidate weighs exp((y - max) / temperature)
+// in units of 2^-40, rounded to nearest even. The draw takes the first candidate whose cumulative
+// weight is above floor(u * total / 2^64), u being the 64 bits of `philox_bits` (philox.h).
 struct SampleRow {
   int32_t logits_row;     // row of `logits`
   int32_t position;       // absolute position of the token to be drawn
@@ -47,7 +51,7 @@ struct Sample {
   Tensor rows;         // in   [n, sizeof(SampleRow)]  u8
   Tensor history;      // in   [slots, P]  i32
   Tensor paths;        // in   [*]  i32, may be empty
-  Tensor bias_ids;     // in   [*]  i32, may be empty; -1 stands for every id (whitelisting)
+  Tensor bias_ids;     // in   [*]  i32, may be empty; -1: every id without an entry (whitelisting)
   Tensor bias_values;  // in   [*]  f32; -inf bans
   Tensor last_tokens;  // in/out  [slots]  i32
   int row_count;

@@ -4,10 +4,10 @@ namespace tessera::reference {
 
 namespace {
 
-// The first child of `node` that carries `token`; -1 if there is none.
+// The first child of `node` that carries `token`; -1 if there is none, or no token was drawn.
 int32_t child_with(const int32_t* parents, const int32_t* node_tokens, const VerifyTree& tree,
                    int32_t node, int32_t token) {
-  for (int32_t child = node + 1; child < tree.node_count; ++child) {
+  for (int32_t child = node + 1; token >= 0 && child < tree.node_count; ++child) {
     if (parents[child] == node && node_tokens[child] == token) return child;
   }
   return -1;
