@@ -162,6 +162,11 @@ std::vector<World> worlds() {
     }
   }
   const std::vector<int64_t> heads = {4, 2, 32};
+  const std::vector<Sequence> spans = {{511, 1}, {513, 2}, {1100, 3}};
+  for (const DType dtype : {DType::kBf16, DType::kF32}) {
+    all.push_back(make_world(heads, dtype, {}, spans, seed++));
+    all.push_back(make_world(heads, dtype, {100, 0, 0, 0}, spans, seed++));
+  }
   for (const AttentionSpec& spec :
        {AttentionSpec{20, 0, 0, 0}, AttentionSpec{1, 0, 0, 0}, AttentionSpec{33, 4, 0, 0},
         AttentionSpec{24, 3, 4, 16}, AttentionSpec{10, 0, 3, 32}, AttentionSpec{64, 70, 0, 0}}) {
