@@ -15,9 +15,9 @@ class BlockPool {
   explicit BlockPool(int64_t blocks);
 
   int64_t total() const { return static_cast<int64_t>(blocks_.size()); }
-  int64_t free() const { return free_count_; }
+  int64_t free() const { return static_cast<int64_t>(free_.size()); }
   int64_t cached() const { return cached_count_; }
-  int64_t held() const { return total() - free_count_ - cached_count_; }
+  int64_t held() const { return total() - free() - cached_count_; }
   int32_t uses(BlockId block) const { return blocks_[block].uses; }
   bool published(BlockId block) const { return blocks_[block].published; }
 
@@ -33,23 +33,21 @@ class BlockPool {
   // The prefix index forgets the block: a cached one becomes free.
   void unpublish(BlockId block);
   // The cached block released longest ago, or kNoBlock.
-  BlockId oldest_cached() const { return cached_.first; }
+  BlockId oldest_cached() const { return oldest_; }
 
  private:
   struct Block {
     int32_t uses = 0;
     bool published = false;
-    BlockId previous = kNoBlock, next = kNoBlock;  // in the list of its state
+    BlockId older = kNoBlock, younger = kNoBlock;  // among the cached ones
   };
-  struct List {
-    BlockId first = kNoBlock, last = kNoBlock;
-  };
-  void append(List& list, BlockId block);
-  void remove(List& list, BlockId block);
+  void append_cached(BlockId block);
+  void remove_cached(BlockId block);
 
   std::vector<Block> blocks_;
-  List free_, cached_;  // oldest first
-  int64_t free_count_ = 0, cached_count_ = 0;
+  std::vector<BlockId> free_;                        // the last one is handed out next
+  BlockId oldest_ = kNoBlock, youngest_ = kNoBlock;  // ends of the list of cached blocks
+  int64_t cached_count_ = 0;
 };
 
 }  // namespace tessera

@@ -45,7 +45,8 @@ struct KvCacheShape {
 struct PrefixHit {
   int64_t pages = 0;
   std::vector<EntryId> entries;                    // one per page
-  absl::InlinedVector<int64_t, 2> revived_blocks;  // by group: blocks nobody holds now
+  absl::InlinedVector<int64_t, 2> held_blocks;     // by group: blocks of the hit
+  absl::InlinedVector<int64_t, 2> revived_blocks;  // by group: of these, nobody holds them now
 };
 
 class KvCache {
@@ -63,6 +64,9 @@ class KvCache {
   // Appends pages until the table has `pages`; cached blocks are evicted, least recently used and
   // leaves first. False, and nothing changed, when blocks run out.
   bool grow(int group, BlockTable& table, int64_t pages);
+  // The same for pages that are filled from elsewhere: only what query positions >= first_query can
+  // see gets a block.
+  bool grow_seen(int group, BlockTable& table, int64_t pages, int64_t first_query);
   // Gives back the pages from `pages` on.
   void trim(int group, BlockTable& table, int64_t pages);
   // Frees what no query position >= first_query can see.
@@ -75,7 +79,8 @@ class KvCache {
   // A second holder of the first `positions` positions, as far as queries from `positions` on can
   // see them. Positions at or beyond `ends[group]` are not stored in a group.
   BlockTables fork(const BlockTables& parent, int64_t positions, absl::Span<const int64_t> ends);
-  // Whether a row written to this page needs a copy first (somebody else holds the page).
+  // Whether a row written to this page needs a copy first: somebody else holds it, or the prefix
+  // index names it.
   bool copy_needed(int group, const BlockTable& table, int64_t page) const;
   // Gives the table a page of its own when the page is shared. nullopt when it is already;
   // REQUIRES: available(group) > 0.
@@ -100,7 +105,8 @@ class KvCache {
  private:
   BlockId take(int group);
   void evict(int group);
-  void release_block(int group, BlockId block);
+  // The block that later queries see, or kNoBlock.
+  BlockId hit_block(const PrefixHit& hit, int group, int64_t page, int64_t end) const;
 
   KvCacheShape shape_;
   std::vector<BlockPool> pools_;

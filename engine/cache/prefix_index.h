@@ -8,8 +8,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -43,6 +46,8 @@ class PrefixIndex {
   // REQUIRES: contains(parent); find(parent, page) == kNoEntry.
   EntryId insert(EntryId parent, Tokens page);
   bool contains(EntryId entry) const { return entries_.contains(entry); }
+  // The entry of the page before; the root for the first page.
+  EntryId parent(EntryId entry) const { return entries_.at(entry).key.parent; }
 
   BlockId block(EntryId entry, int group) const { return entries_.at(entry).blocks[group]; }
   // REQUIRES: the entry has no block in this group; the block belongs to no entry.
@@ -53,7 +58,7 @@ class PrefixIndex {
   // Removes the entry and everything below it; returns the blocks they named.
   std::vector<BlockOf> erase(EntryId entry);
 
-  // Entries that stand for a page (roots not counted), and of these the ones that name no block.
+  // Entries that stand for a page; roots are not counted.
   int64_t entries() const { return static_cast<int64_t>(keys_.size()); }
   // Every (entry, group, block), for recounting.
   std::vector<BlockOf> all_blocks() const;
@@ -83,7 +88,7 @@ class PrefixIndex {
   EntryId last_id_ = kNoEntry;
   absl::flat_hash_map<EntryId, Entry> entries_;
   absl::flat_hash_map<Key, EntryId> keys_;
-  absl::flat_hash_map<std::string, EntryId> roots_;
+  std::map<std::string, EntryId, std::less<>> roots_;
   std::vector<absl::flat_hash_map<BlockId, EntryId>> entry_of_;  // by group
 };
 

@@ -38,6 +38,7 @@ class SlotTable {
   void release(StateSlots& slots);
 
  private:
+  bool take(SlotId& slot);
   void give_back(SlotId& slot);
   std::vector<SlotId> free_;  // last in, first out
   std::vector<bool> taken_;

@@ -120,19 +120,23 @@ class Ledger {
     std::vector<PrefixIndex::BlockOf> drops;  // uses that end when this step has committed
   };
   Sequence& mutable_at(SequenceId id) { return sequences_.at(id); }
+  absl::InlinedVector<int64_t, 2> ends_of(const Sequence& seq) const;
+  bool shares_outputs(const Sequence& seq) const;
+  PrefixHit find_hit(const Sequence& seq) const;
   SequenceView view(const Sequence& seq) const;
   SequenceView waiting_view(const Sequence& seq) const;
-  PrefixHit find_hit(const Sequence& seq) const;
-  void start(Sequence& seq);
+  SequenceImage image_of(const Sequence& seq) const;
+
+  void start(Sequence& seq, int64_t position);
   void preempt(Sequence& seq);
   void let_go(Sequence& seq);
   bool settle(Sequence& seq);
-  ReservedRows reserve_grant(const Grant& grant, std::vector<PageCopy>& copies);
+  void reserve_rows(const Grant& grant, std::vector<PageCopy>& copies);
   void apply(const Grant& grant, const GrantOutcome& outcome, Sequence& seq);
-  void give_back_surplus(Sequence& seq);
   int64_t publish(Sequence& seq);
   void fork_children(Sequence& parent);
-  void orphan_children(const Sequence& parent);
+  void orphan_children(Sequence& parent);
+  void give_back(Sequence& seq);
 
   LedgerShape shape_;
   KvCache cache_;

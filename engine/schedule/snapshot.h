@@ -27,6 +27,8 @@ struct SequenceView {
   bool best_effort = false;
   bool leaving = false;          // preempted or retiring, with steps in flight
   bool blocked = false;          // gets no rows until something of it commits
+  bool pinned = false;           // a KV transfer uses its pages: it keeps them
+  bool fork_ready = false;       // waiting, and holds the pages of its parent's prompt
   int64_t next_position = 0;     // first position without a granted row
   int64_t fill_len = 0;          // rows below it are prompt rows; the last of them samples
   int64_t chunk_max = 0;         // prompt rows that one chunk may hold
