@@ -30,6 +30,7 @@ OpTable build(IsaLevel level) {
   if (level == IsaLevel::kScalar) return table;
   const ChosenTarget chosen(level == IsaLevel::kAvx2 ? HWY_AVX2 : HWY_AVX3);
   install_linear(table);
+  install_attention(table);
   return table;
 }
 

@@ -137,6 +137,32 @@ HWY_INLINE void add_block(const float* HWY_RESTRICT x, const At& at, int pairs,
   }
 }
 
+// The f32 dot: acc[row][c] is continued by one chain of fused multiply-adds in ascending k. x: R
+// rows of f32, `x_stride` apart; at(k, panel) is where the 16 columns of that panel stand.
+template <int R, int P, class At>
+HWY_INLINE void add_chain(const float* HWY_RESTRICT x, int64_t x_stride, const At& at,
+                          int64_t depth, float* HWY_RESTRICT acc, int64_t acc_stride) {
+  constexpr int C = P * kPanelVectors;
+  const FloatTag d;
+  FloatVec chain[R][C];
+  for (int row = 0; row < R; ++row) {
+    for (int c = 0; c < C; ++c) chain[row][c] = hn::LoadU(d, acc + row * acc_stride + c * kLanes);
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    FloatVec w[C];
+    for (int c = 0; c < C; ++c) {
+      w[c] = hn::LoadU(d, at(k, c / kPanelVectors) + (c % kPanelVectors) * kLanes);
+    }
+    for (int row = 0; row < R; ++row) {
+      const FloatVec value = hn::Set(d, x[row * x_stride + k]);
+      for (int c = 0; c < C; ++c) chain[row][c] = hn::MulAdd(value, w[c], chain[row][c]);
+    }
+  }
+  for (int row = 0; row < R; ++row) {
+    for (int c = 0; c < C; ++c) hn::StoreU(chain[row][c], d, acc + row * acc_stride + c * kLanes);
+  }
+}
+
 // bf16 bits of f32, rounded to nearest even; a NaN stays one.
 HWY_INLINE BitsVec round_to_bf16(FloatVec value) {
   const BitsTag d;

@@ -244,32 +244,14 @@ void linear_bf16(Execution& execution, const Linear& args) {
   execution.pool().parallel_for(blocking.tasks(), multiply);
 }
 
-// f32: one chain per output over all of K, so every chain stays in registers for the whole depth.
-constexpr int kF32Panels = kLanes == 16 ? 2 : 1;
-
+// f32: the chain of an output stays in a register for all of K.
 template <int R, int P>
-void multiply_f32(const float* HWY_RESTRICT x, int64_t x_stride, const float* HWY_RESTRICT w,
-                  int64_t panel_stride, int64_t K, float* HWY_RESTRICT acc) {
-  constexpr int C = P * kPanelVectors;
-  const FloatTag d;
-  FloatVec chain[R][C];
-  for (int row = 0; row < R; ++row) {
-    for (int c = 0; c < C; ++c) chain[row][c] = hn::Zero(d);
-  }
-  for (int64_t k = 0; k < K; ++k) {
-    FloatVec weight[C];
-    for (int c = 0; c < C; ++c) {
-      weight[c] = hn::LoadU(d, w + (c / kPanelVectors) * panel_stride + k * kPanelColumns +
-                                   (c % kPanelVectors) * kLanes);
-    }
-    for (int row = 0; row < R; ++row) {
-      const FloatVec value = hn::Set(d, x[row * x_stride + k]);
-      for (int c = 0; c < C; ++c) chain[row][c] = hn::MulAdd(value, weight[c], chain[row][c]);
-    }
-  }
-  for (int row = 0; row < R; ++row) {
-    for (int c = 0; c < C; ++c) hn::Store(chain[row][c], d, acc + row * kAccStride + c * kLanes);
-  }
+void multiply_f32(const float* x, int64_t x_stride, const float* w, int64_t panel_stride, int64_t K,
+                  float* acc) {
+  const auto at = [w, panel_stride](int64_t k, int panel)
+                      HWY_ATTR { return w + panel * panel_stride + k * kPanelColumns; };
+  std::memset(acc, 0, size_t{R} * kAccStride * sizeof(float));
+  add_chain<R, P>(x, x_stride, at, K, acc, kAccStride);
 }
 
 using MultiplyF32 = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*);
@@ -286,9 +268,9 @@ void run_f32_task(const Linear& args, const Task& task) {
   HWY_ALIGN float acc[kBlockRows * kAccStride];
   const int64_t panel_stride = args.w.padded_depth() * kPanelColumns;
   const float* w = static_cast<const float*>(args.w.data);
-  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kF32Panels) {
-    const bool whole = task.panel_end - panel >= kF32Panels;
-    const auto& kernels = whole ? kMultiplyF32<kF32Panels> : kMultiplyF32<1>;
+  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kBlockPanels) {
+    const bool whole = task.panel_end - panel >= kBlockPanels;
+    const auto& kernels = whole ? kMultiplyF32<kBlockPanels> : kMultiplyF32<1>;
     for (int64_t row = 0; row < task.rows; row += kBlockRows) {
       const int64_t rows = std::min<int64_t>(kBlockRows, task.rows - row);
       kernels[static_cast<size_t>(rows - 1)](args.x.row<const float>(task.row_begin + row),

@@ -1,0 +1,269 @@
+// One tile of keys against the query rows of a row tile, once per Highway target: scores, the
+// running softmax, values. The order of operations is that of kernels/ops/attention.h. Used by
+// attention.cc, one instance of the state per compute thread.
+
+// Included once per target: the guard toggles.
+#if defined(TESSERA_CPU_SIMD_ATTENTION_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TESSERA_CPU_SIMD_ATTENTION_TILE_INL_H_
+#undef TESSERA_CPU_SIMD_ATTENTION_TILE_INL_H_
+#else
+#define TESSERA_CPU_SIMD_ATTENTION_TILE_INL_H_
+#endif
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "hwy/highway.h"
+#include "kernels/cpu/simd/dot_inl.h"
+#include "kernels/cpu/simd/math_inl.h"
+#include "kernels/ops/attention.h"
+
+HWY_BEFORE_NAMESPACE();
+#if HWY_NATIVE_FMA
+namespace tessera {
+namespace HWY_NAMESPACE {
+
+constexpr int kTilePages = kAttentionTile / kKvBlockTokens;
+constexpr int kHalves = kAttentionTile / kPanelDepth;  // blocks of 32 keys, two pages each
+constexpr int kSumLanes = 16;
+constexpr float kNoKey = -std::numeric_limits<float>::infinity();
+
+// One KV head's half of each page of a tile. Every pointer is readable; V of absent keys is finite.
+struct TilePages {
+  const void* k[kTilePages];
+  const void* v[kTilePages];
+};
+
+// Cache lines of the next tile, asked for in small portions between the kernels of this one.
+struct LinesAhead {
+  const char* chunk[2 * kTilePages];
+  int chunks = 0;
+  int lines_per_chunk = 0;
+  int portion = 0;
+  int at_chunk = 0, at_line = 0;
+
+  HWY_INLINE void ask() {
+    for (int left = portion; left > 0 && at_chunk < chunks; --left) {
+      __builtin_prefetch(chunk[at_chunk] + at_line * 64);
+      if (++at_line == lines_per_chunk) {
+        at_line = 0;
+        ++at_chunk;
+      }
+    }
+  }
+};
+
+// The running softmax of `n` query rows over the tiles of one span.
+struct SpanState {
+  int n;
+  int Dh;
+  const float* q;  // [ceil(Dh / 32)][n][32], zero beyond Dh
+  float* scores;   // [kHalves][n][32], also p
+  float* maximum;  // [n]
+  float* lanes;    // [n][16]
+  float* out;      // [n][Dh]
+};
+
+inline void start_span(const SpanState& state) {
+  for (int row = 0; row < state.n; ++row) state.maximum[row] = kNoKey;
+  std::memset(state.lanes, 0, static_cast<size_t>(state.n) * kSumLanes * sizeof(float));
+  std::memset(state.out, 0, static_cast<size_t>(state.n * state.Dh) * sizeof(float));
+}
+
+// bf16 pages hold pairs of bf16 in 32-bit words, f32 pages words of f32: in either, a step of the
+// dot (a pair, or one k) is 16 words of K or Dh words of V.
+template <bool kPaired>
+using Word = std::conditional_t<kPaired, uint32_t, float>;
+template <bool kPaired>
+constexpr int kStepsPerBlock = kPaired ? kPanelDepth / 2 : kPanelDepth;
+
+template <bool kPaired, int R, int P, class At>
+HWY_INLINE void add_steps(const float* x, const At& at, int steps, float* acc, int64_t acc_stride) {
+  if constexpr (kPaired) {
+    add_block<R, P>(x, at, steps, acc, acc_stride);
+  } else {
+    add_chain<R, P>(x, kPanelDepth, at, steps, acc, acc_stride);
+  }
+}
+
+// Scores of R query rows and P pages of 16 keys, without the scale. scores: rows 32 apart.
+template <bool kPaired, int R, int P>
+void score_rows(const SpanState& state, int row, const void* const* pages, float* scores) {
+  const Word<kPaired>* page[P];
+  for (int p = 0; p < P; ++p) page[p] = static_cast<const Word<kPaired>*>(pages[p]);
+  for (int r = 0; r < R; ++r) {
+    std::memset(scores + r * kPanelDepth, 0, P * kPanelColumns * sizeof(float));
+  }
+  const float* q = state.q + row * kPanelDepth;
+  int left = kPaired ? state.Dh / 2 : state.Dh;
+  while (left > 0) {
+    const int steps = left < kStepsPerBlock<kPaired> ? left : kStepsPerBlock<kPaired>;
+    const auto at = [&page](int64_t step, int p)
+                        HWY_ATTR { return page[p] + step * kKvBlockTokens; };
+    add_steps<kPaired, R, P>(q, at, steps, scores, kPanelDepth);
+    for (int p = 0; p < P; ++p) page[p] += steps * kKvBlockTokens;
+    q += state.n * kPanelDepth;
+    left -= steps;
+  }
+}
+
+// out[rows][column, + P * 16) += p . v over the 32 keys of one half, which stand in two pages.
+template <bool kPaired, int R, int P>
+void value_rows(const SpanState& state, int row, const float* p, const void* const* pages,
+                int column) {
+  constexpr int kStepsPerPage = kStepsPerBlock<kPaired> / 2;
+  const Word<kPaired>* const page[2] = {static_cast<const Word<kPaired>*>(pages[0]) + column,
+                                        static_cast<const Word<kPaired>*>(pages[1]) + column};
+  const int64_t Dh = state.Dh;
+  const auto at = [&page, Dh](int64_t step, int panel) HWY_ATTR {
+    return page[step / kStepsPerPage] + step % kStepsPerPage * Dh + panel * kPanelColumns;
+  };
+  add_steps<kPaired, R, P>(p, at, kStepsPerBlock<kPaired>, state.out + row * Dh + column, Dh);
+}
+
+using ScoreRows = void (*)(const SpanState&, int, const void* const*, float*);
+using ValueRows = void (*)(const SpanState&, int, const float*, const void* const*, int);
+template <bool kPaired, int P, int... kRowsLess1>
+constexpr std::array<ScoreRows, sizeof...(kRowsLess1)> score_kernels(
+    std::integer_sequence<int, kRowsLess1...>) {
+  return {score_rows<kPaired, kRowsLess1 + 1, P>...};
+}
+template <bool kPaired, int P, int... kRowsLess1>
+constexpr std::array<ValueRows, sizeof...(kRowsLess1)> value_kernels(
+    std::integer_sequence<int, kRowsLess1...>) {
+  return {value_rows<kPaired, kRowsLess1 + 1, P>...};
+}
+template <bool kPaired, int P>
+constexpr auto kScoreRows =
+    score_kernels<kPaired, P>(std::make_integer_sequence<int, kBlockRows>());
+template <bool kPaired, int P>
+constexpr auto kValueRows =
+    value_kernels<kPaired, P>(std::make_integer_sequence<int, kBlockRows>());
+
+// Calls visit(first row, rows) for groups of at most kBlockRows, as even as they can be.
+template <class Visit>
+HWY_INLINE void for_row_groups(int begin, int end, Visit&& visit) {
+  const int count = end - begin;
+  const int groups = (count + kBlockRows - 1) / kBlockRows;
+  int row = begin;
+  for (int group = 1; group <= groups; ++group) {
+    const int next = begin + count * group / groups;
+    visit(row, next - row);
+    row = next;
+  }
+}
+
+template <bool kPaired>
+void score_half(const SpanState& state, int begin, int end, const void* const* pages, float* scores,
+                LinesAhead& ahead) {
+  for_row_groups(begin, end, [&](int row, int rows) HWY_ATTR {
+    ahead.ask();
+    for (int page = 0; page < 2; page += kBlockPanels) {
+      kScoreRows<kPaired, kBlockPanels>[static_cast<size_t>(rows - 1)](
+          state, row, pages + page, scores + row * kPanelDepth + page * kKvBlockTokens);
+    }
+  });
+}
+
+template <bool kPaired>
+void value_half(const SpanState& state, int begin, int end, const float* p,
+                const void* const* pages, LinesAhead& ahead) {
+  for (int column = 0; column < state.Dh; column += kBlockPanels * kPanelColumns) {
+    const bool whole = state.Dh - column >= kBlockPanels * kPanelColumns;
+    const auto& kernels = whole ? kValueRows<kPaired, kBlockPanels> : kValueRows<kPaired, 1>;
+    for_row_groups(begin, end, [&](int row, int rows) HWY_ATTR {
+      ahead.ask();
+      kernels[static_cast<size_t>(rows - 1)](state, row, p + row * kPanelDepth, pages, column);
+    });
+  }
+}
+
+// Where key `key` of the tile stands in a row of scores.
+HWY_INLINE int64_t score_index(const SpanState& state, int row, int key) {
+  return (key / kPanelDepth * state.n + row) * kPanelDepth + key % kPanelDepth;
+}
+
+// Scales, masks and exponentiates one row of scores, and brings its maximum, sum and output up to
+// date. `visible` has a bit per key and is not 0.
+template <bool kPaired>
+void softmax_row(const SpanState& state, int row, uint64_t visible, float scale) {
+  constexpr int kVectors = kAttentionTile / kLanes;
+  const FloatTag d;
+  const FloatVec factor = hn::Set(d, scale);
+  const FloatVec nowhere = hn::Set(d, kNoKey);
+  const float old_maximum = state.maximum[row];
+  FloatVec s[kVectors];
+  FloatVec highest = hn::Set(d, old_maximum);
+  for (int v = 0; v < kVectors; ++v) {
+    s[v] = hn::Mul(factor, hn::LoadU(d, state.scores + score_index(state, row, v * kLanes)));
+    if (visible != ~uint64_t{0}) {
+      const uint64_t bits = visible >> (v * kLanes);
+      const auto keep = hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits));
+      s[v] = hn::IfThenElse(keep, s[v], nowhere);
+    }
+    highest = hn::Max(highest, s[v]);
+  }
+  highest = hn::MaxOfLanes(d, highest);
+  const float maximum = hn::GetLane(highest);
+  if (maximum > old_maximum && old_maximum != kNoKey) {
+    const FloatVec rescale = exp_vector(d, hn::Sub(hn::Set(d, old_maximum), highest));
+    float* const lanes = state.lanes + row * kSumLanes;
+    float* const out = state.out + row * state.Dh;
+    for (int i = 0; i < kSumLanes; i += kLanes) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, lanes + i), rescale), d, lanes + i);
+    }
+    for (int i = 0; i < state.Dh; i += kLanes) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, out + i), rescale), d, out + i);
+    }
+  }
+  state.maximum[row] = maximum;
+  for (int v = 0; v < kVectors; ++v) {
+    FloatVec p = exp_vector(d, hn::Sub(s[v], highest));
+    if constexpr (kPaired) p = hn::BitCast(d, hn::ShiftLeft<16>(round_to_bf16(p)));
+    hn::StoreU(p, d, state.scores + score_index(state, row, v * kLanes));
+    float* const lane = state.lanes + row * kSumLanes + v * kLanes % kSumLanes;
+    hn::StoreU(hn::Add(hn::LoadU(d, lane), p), d, lane);
+  }
+}
+
+// Takes query rows [begin, end) through one tile. masks[row / group] are the keys a row sees;
+// `seen` is their union over these rows, not 0.
+template <bool kPaired>
+void add_tile(const SpanState& state, int begin, int end, int group, const uint64_t* masks,
+              uint64_t seen, const TilePages& pages, float scale, LinesAhead& ahead) {
+  bool needed[kHalves];
+  for (int half = 0; half < kHalves; ++half) {
+    needed[half] = (seen >> (half * kPanelDepth) & 0xffffffff) != 0;
+    if (!needed[half]) continue;
+    score_half<kPaired>(state, begin, end, pages.k + 2 * half,
+                        state.scores + half * state.n * kPanelDepth, ahead);
+  }
+  for (int row = begin; row < end; ++row) {
+    const uint64_t visible = masks[row / group];
+    if (visible != 0) {
+      softmax_row<kPaired>(state, row, visible, scale);
+      continue;
+    }
+    // A row of the tile that sees none of these keys: p = 0 leaves it as it is.
+    for (int half = 0; half < kHalves; ++half) {
+      std::memset(state.scores + score_index(state, row, half * kPanelDepth), 0,
+                  kPanelDepth * sizeof(float));
+    }
+  }
+  for (int half = 0; half < kHalves; ++half) {
+    if (!needed[half]) continue;
+    value_half<kPaired>(state, begin, end, state.scores + half * state.n * kPanelDepth,
+                        pages.v + 2 * half, ahead);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tessera
+#endif
+HWY_AFTER_NAMESPACE();
+
+#endif
