@@ -74,31 +74,22 @@ absl::Status AddedTokens::build_matcher(bool normalized, Matcher* matcher) const
       return absl::InvalidArgumentError(
           concat("token ", shown(tokens_[index].content), " equals another one once normalised"));
     }
-    patterns.emplace_back(pattern.rbegin(), pattern.rend());
-    matcher->lengths.push_back(pattern.size());
+    patterns.push_back(pattern);
     matcher->tokens.push_back(index);
   }
-  if (!patterns.empty()) matcher->reversed = std::make_unique<AhoCorasick>(patterns);
+  matcher->patterns = PatternStarts(patterns);
   return absl::OkStatus();
 }
 
-// Reading backwards, the longest pattern that "ends" at a byte is the longest that begins there.
+// Leftmost, of those the longest, none overlapping.
 std::vector<AddedTokens::Found> AddedTokens::find_all(const Matcher& matcher,
                                                       std::string_view text) {
-  std::vector<Found> starts;
-  uint32_t state = AhoCorasick::kStart;
-  for (size_t at = text.size(); at-- > 0;) {
-    state = matcher.reversed->step(state, static_cast<unsigned char>(text[at]));
-    const int pattern = matcher.reversed->match(state);
-    if (pattern < 0) continue;
-    starts.push_back({at, at + matcher.lengths[pattern], matcher.tokens[pattern]});
-  }
   std::vector<Found> found;
   size_t open = 0;
-  for (auto start = starts.rbegin(); start != starts.rend(); ++start) {
-    if (start->begin < open) continue;
-    found.push_back(*start);
-    open = start->end;
+  for (const PatternStarts::Start& start : matcher.patterns.find(text)) {
+    if (start.begin < open) continue;
+    open = start.begin + start.length;
+    found.push_back({start.begin, open, matcher.tokens[start.pattern]});
   }
   return found;
 }
@@ -107,7 +98,7 @@ void AddedTokens::cut(const Matcher& matcher, const TextPiece& piece, bool parse
                       std::vector<TextPiece>* out) const {
   const std::string_view text = piece.text;
   if (text.empty()) return;
-  if (matcher.reversed == nullptr) {
+  if (matcher.patterns.empty()) {
     out->push_back(piece);
     return;
   }

@@ -2,7 +2,6 @@
 // special. Filled at load, then immutable; any thread.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,8 +9,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "engine/tokenize/aho_corasick.h"
 #include "engine/tokenize/normalizer.h"
+#include "engine/tokenize/pattern_starts.h"
 #include "engine/tokenize/text_piece.h"
 #include "engine/tokenize/vocabulary.h"
 
@@ -51,9 +50,8 @@ class AddedTokens {
  private:
   // The tokens that are looked for at the same time, before or after normalisation.
   struct Matcher {
-    std::unique_ptr<AhoCorasick> reversed;  // of the patterns read backwards; null: no patterns
-    std::vector<size_t> lengths;            // bytes of each pattern
-    std::vector<size_t> tokens;             // index into tokens_
+    PatternStarts patterns;
+    std::vector<size_t> tokens;  // by pattern: index into tokens_
   };
   struct Found {
     size_t begin, end;  // bytes

@@ -18,6 +18,9 @@ class AhoCorasick {
   static constexpr uint32_t kStart = 0;
   // The state after one more byte; amortised constant time.
   uint32_t step(uint32_t state, unsigned char byte) const;
+  // One byte further along a pattern from its start: the automaton as a plain trie. kStart if no
+  // pattern goes on so.
+  uint32_t child(uint32_t state, unsigned char byte) const;
   // Index of the longest pattern that ends here, or -1.
   int match(uint32_t state) const { return nodes_[state].match; }
   // Length of the longest end of the input that begins some pattern.
@@ -34,8 +37,6 @@ class AhoCorasick {
     unsigned char byte;
     uint32_t to;
   };
-
-  uint32_t child(uint32_t state, unsigned char byte) const;  // kStart if there is none
 
   std::vector<Node> nodes_;
   std::vector<Edge> edges_;

@@ -3,6 +3,11 @@
 #include "engine/tokenize/utf8.h"
 
 namespace tessera {
+namespace {
+
+constexpr std::string_view kHexDigits = "0123456789ABCDEF";
+
+}  // namespace
 
 std::string spell_bytes(std::string_view bytes) {
   std::string out;
@@ -10,6 +15,13 @@ std::string spell_bytes(std::string_view bytes) {
   for (const char byte : bytes)
     append_utf8(kByteCharacters[static_cast<unsigned char>(byte)], &out);
   return out;
+}
+
+int byte_of_piece(std::string_view piece) {
+  if (piece.size() != 6 || piece.substr(0, 3) != "<0x" || piece[5] != '>') return -1;
+  const size_t high = kHexDigits.find(piece[3]), low = kHexDigits.find(piece[4]);
+  if (high == std::string_view::npos || low == std::string_view::npos) return -1;
+  return static_cast<int>(high * 16 + low);
 }
 
 void append_spelled_bytes(std::string_view token, std::string* out) {

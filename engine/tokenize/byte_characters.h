@@ -30,6 +30,9 @@ inline constexpr std::array<int16_t, 324> kCharacterBytes = [] {
 
 std::string spell_bytes(std::string_view bytes);
 
+// The byte that a byte-fallback token "<0x0A>" stands for, capitals only; -1: it is none.
+int byte_of_piece(std::string_view piece);
+
 // Appends the bytes that `token` spells; a token with any other character is appended as it is.
 void append_spelled_bytes(std::string_view token, std::string* out);
 

@@ -15,12 +15,11 @@
 namespace tessera {
 
 // What a SentencePiece model does with a piece in decoding; pieces not listed are plain text.
-enum class PieceRole { kText, kVerbatim, kInvisible, kUnknown, kByte };
+enum class PieceRole { kInvisible, kByte };
 
 struct SentencePieceRules {
   absl::flat_hash_map<std::string, PieceRole> roles;
-  std::string unk_surface = " \xE2\x81\x87 ";  // stands for the unknown piece
-  bool drops_first_space = false;              // of the text, once (add_dummy_prefix)
+  bool drops_first_space = false;     // of the text, once (add_dummy_prefix)
   bool drops_leading_spaces = false;  // all before the first other text (remove_extra_whitespaces)
 };
 

@@ -12,11 +12,13 @@ import pathlib
 import random
 import struct
 import sys
+import tempfile
 import zlib
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import tokenizer_tables
+from tokenizer_sentencepiece import sentence_piece_folders
 from tokenizer_strings import CODE, hostile_texts, invalid_bytes
 
 TEXTS, BYTES, SEQUENCES, SPELLED_OUT = 21000, 400, 600, 30
@@ -209,15 +211,29 @@ def digest_of(answer, *arguments):
         return 0
 
 
-def write_expected(folder, tokenizer, texts, raw, sequences):
-    crcs = [digest_of(answers, tokenizer, text) for text in texts]
-    crcs += [digest_of(answers, tokenizer, item.decode("utf-8", "replace")) for item in raw]
-    size = tokenizer.get_vocab_size()
+class HuggingFace:
+    """A tokenizers.Tokenizer behind the same two questions as tokenizer_sentencepiece.Reference."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.get_vocab_size = tokenizer.get_vocab_size
+
+    def answers(self, text):
+        return answers(self.tokenizer, text)
+
+    def sequence_answers(self, ids):
+        return sequence_answers(self.tokenizer, ids)
+
+
+def write_expected(folder, library, texts, raw, sequences):
+    crcs = [digest_of(library.answers, text) for text in texts]
+    crcs += [digest_of(library.answers, item.decode("utf-8", "replace")) for item in raw]
+    size = library.get_vocab_size()
     for sequence in sequences:
-        crcs.append(digest_of(sequence_answers, tokenizer, [value % (size + 3) for value in sequence]))
+        crcs.append(digest_of(library.sequence_answers, [value % (size + 3) for value in sequence]))
     (folder / "expected.bin").write_bytes(packed(crcs))
     keys = ("ids", "plain_ids", "decoded", "decoded_without_special")
-    spelled = [dict(zip(("text", *keys), (text, *answers(tokenizer, text))))
+    spelled = [dict(zip(("text", *keys), (text, *library.answers(text))))
                for text, crc in zip(texts[:SPELLED_OUT], crcs) if crc]
     (folder / "expected.json").write_text(json.dumps(spelled, ensure_ascii=True, indent=0))
 
@@ -268,8 +284,13 @@ def main():
             folder.mkdir(exist_ok=True)
             text, tokenizer = finish(tokenizer, options)
             (folder / "tokenizer.json").write_text(text)
-            write_expected(folder, tokenizer, texts, raw, sequences)
+            write_expected(folder, HuggingFace(tokenizer), texts, raw, sequences)
             print(name, tokenizer.get_vocab_size(), len(text))
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, folder, reference in sentence_piece_folders(out, lines, pathlib.Path(scratch)):
+            if not only or name in only:
+                write_expected(folder, reference, texts, raw, sequences)
+                print(name, reference.get_vocab_size())
 
 
 if __name__ == "__main__":
