@@ -1,24 +1,17 @@
 #include "server/grpc/frontend.h"
 
-#include <arpa/inet.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/server_builder.h>
-#include <netdb.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <mutex>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "server/config/address.h"
 #include "server/grpc/generation_service.h"
 #include "server/grpc/health_service.h"
+#include "server/lifecycle/listen.h"
 
 namespace tessera {
 namespace {
@@ -44,26 +37,6 @@ void set_up_grpc_once() {
     google::protobuf::SetLogHandler(log_protobuf);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
-}
-
-// Why the address cannot be bound, in the system's words; gRPC itself only says that it could not.
-std::string bind_failure(const Address& address) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  const int error =
-      getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
-  if (error != 0) return gai_strerror(error);
-  std::string why = "the address cannot be used";
-  const int probe = socket(found->ai_family, found->ai_socktype, found->ai_protocol);
-  const int reuse = 1;
-  setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
-  if (probe >= 0 && (bind(probe, found->ai_addr, found->ai_addrlen) != 0 || listen(probe, 1) != 0))
-    why = errno == EADDRINUSE ? "another program listens there" : std::strerror(errno);
-  if (probe >= 0) close(probe);
-  freeaddrinfo(found);
-  return why;
 }
 
 }  // namespace
@@ -105,10 +78,7 @@ absl::Status Frontend::start() {
   builder.RegisterService(&parts_->health);
   parts_->server = builder.BuildAndStart();
   if (parts_->server == nullptr || parts_->port == 0) {
-    absl::StatusOr<Address> address = parse_address(parts_->address);
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", parts_->address, " (server.grpc_address): ",
-                     address.ok() ? bind_failure(*address) : address.status().message()));
+    return listen_error("server.grpc_address", parts_->address);
   }
   return absl::OkStatus();
 }
