@@ -14,28 +14,26 @@ constexpr int64_t kMinRowsPerBlock = 48;
 constexpr int64_t kTasksPerThread = 4;
 // Below this a claim (about 100 ns) and a cold prefetcher cost more than they even out.
 constexpr int64_t kMinTaskBytes = 64 * 1024;
-// Rows per register block on most levels: row blocks are multiples of it where M allows.
-constexpr int64_t kRowStep = 6;
-
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
-LinearBlocking choose_linear_blocking(int64_t M, int64_t panels, int64_t row_bytes,
-                                      int64_t panel_bytes, int threads) {
+LinearBlocking choose_linear_blocking(const LinearWork& work, int threads) {
   LinearBlocking b;
   const int64_t most_rows =
-      std::clamp(kBlockBytes / row_bytes, kMinRowsPerBlock, LinearBlocking::kMaxRowsPerBlock);
-  b.row_blocks = ceil_div(M, most_rows);
-  b.rows_per_block = std::min(most_rows, ceil_div(ceil_div(M, b.row_blocks), kRowStep) * kRowStep);
-  b.row_blocks = ceil_div(M, b.rows_per_block);
+      std::clamp(kBlockBytes / work.row_bytes, kMinRowsPerBlock, LinearBlocking::kMaxRowsPerBlock) /
+      work.row_step * work.row_step;
+  b.row_blocks = ceil_div(work.M, most_rows);
+  b.rows_per_block =
+      std::min(most_rows, ceil_div(ceil_div(work.M, b.row_blocks), work.row_step) * work.row_step);
+  b.row_blocks = ceil_div(work.M, b.rows_per_block);
 
   const int64_t wanted = threads == 1 ? 1 : threads * kTasksPerThread;
-  const int64_t most_ranges = std::max<int64_t>(1, panels * panel_bytes / kMinTaskBytes);
+  const int64_t most_ranges = std::max<int64_t>(1, work.panels * work.panel_bytes / kMinTaskBytes);
   const int64_t ranges = std::min(ceil_div(wanted, b.row_blocks), most_ranges);
-  const int64_t pairs = ceil_div(ceil_div(panels, 2), ranges);
-  b.panels_per_task = std::min(panels, 2 * pairs);
-  b.panel_ranges = ceil_div(panels, b.panels_per_task);
+  const int64_t steps = ceil_div(ceil_div(work.panels, work.panel_step), ranges);
+  b.panels_per_task = std::min(work.panels, work.panel_step * steps);
+  b.panel_ranges = ceil_div(work.panels, b.panels_per_task);
   return b;
 }
 

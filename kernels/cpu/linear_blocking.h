@@ -6,19 +6,25 @@
 
 namespace tessera {
 
+struct LinearWork {
+  int64_t M, panels;  // > 0
+  int64_t row_bytes;  // of one row of x as the kernel reads it
+  int64_t panel_bytes;
+  int64_t row_step;  // rows and panels that the kernel takes at once: blocks are multiples of them
+  int64_t panel_step;
+};
+
 struct LinearBlocking {
-  int64_t rows_per_block;   // <= kMaxRowsPerBlock
-  int64_t row_blocks;       // cover M
-  int64_t panels_per_task;  // even, except where there is one panel
-  int64_t panel_ranges;     // cover the panels
+  int64_t rows_per_block;  // <= kMaxRowsPerBlock
+  int64_t row_blocks;      // cover M
+  int64_t panels_per_task;
+  int64_t panel_ranges;  // cover the panels
 
   static constexpr int64_t kMaxRowsPerBlock = 144;
 
   int64_t tasks() const { return row_blocks * panel_ranges; }
 };
 
-// REQUIRES: M, panels, row_bytes (of one row of x as the kernel reads it), panel_bytes > 0.
-LinearBlocking choose_linear_blocking(int64_t M, int64_t panels, int64_t row_bytes,
-                                      int64_t panel_bytes, int threads);
+LinearBlocking choose_linear_blocking(const LinearWork& work, int threads);
 
 }  // namespace tessera

@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/execution.h"
 #include "kernels/cpu/linear_blocking.h"
+#include "kernels/cpu/linear_finish.h"
 #include "kernels/cpu/simd/install.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -19,6 +20,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "kernels/cpu/simd/dot_inl.h"
+#include "kernels/cpu/simd/finish_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tessera {
@@ -96,56 +98,6 @@ void widen_rows(const Linear& args, int64_t row_begin, int64_t rows, float* HWY_
   }
 }
 
-// Adds the bias and stores one vector of one row.
-HWY_INLINE void finish_vector(FloatVec sum, const float* bias, const Tensor& out, int64_t row,
-                              int64_t column) {
-  const FloatTag d;
-  if (bias != nullptr) sum = hn::Add(sum, hn::LoadU(d, bias));
-  if (out.dtype == DType::kF32) {
-    hn::StoreU(sum, d, out.row<float>(row) + column);
-  } else {
-    store_bf16(round_to_bf16(sum), out.row<uint16_t>(row) + column);
-  }
-}
-
-// The same for the last columns of an N that is no multiple of a vector.
-void finish_partial(const float* acc, const float* bias, int count, const Tensor& out, int64_t row,
-                    int64_t column) {
-  const FloatTag d;
-  HWY_ALIGN float padded_bias[kLanes] = {};
-  HWY_ALIGN float sums[kLanes];
-  HWY_ALIGN uint16_t rounded[kLanes];
-  if (bias != nullptr) std::memcpy(padded_bias, bias, static_cast<size_t>(count) * sizeof(float));
-  FloatVec sum = hn::Load(d, acc);
-  if (bias != nullptr) sum = hn::Add(sum, hn::Load(d, padded_bias));
-  if (out.dtype == DType::kF32) {
-    hn::Store(sum, d, sums);
-    std::memcpy(out.row<float>(row) + column, sums, static_cast<size_t>(count) * sizeof(float));
-  } else {
-    store_bf16(round_to_bf16(sum), rounded);
-    std::memcpy(out.row<uint16_t>(row) + column, rounded,
-                static_cast<size_t>(count) * sizeof(uint16_t));
-  }
-}
-
-// Columns [first, first + kAccStride) of `rows` rows, as far as they exist.
-void finish(const Linear& args, int64_t row_begin, int64_t rows, int64_t first, const float* acc) {
-  const int64_t columns = std::min<int64_t>(kAccStride, args.w.N - first);
-  const float* bias = args.bias.empty() ? nullptr : args.bias.as<const float>() + first;
-  for (int64_t row = 0; row < rows; ++row) {
-    const float* sums = acc + row * kAccStride;
-    int64_t c = 0;
-    for (; c + kLanes <= columns; c += kLanes) {
-      finish_vector(hn::Load(FloatTag(), sums + c), bias == nullptr ? nullptr : bias + c, args.out,
-                    row_begin + row, first + c);
-    }
-    if (c < columns) {
-      finish_partial(sums + c, bias == nullptr ? nullptr : bias + c, static_cast<int>(columns - c),
-                     args.out, row_begin + row, first + c);
-    }
-  }
-}
-
 // One task: `rows` rows from `row_begin` (widened in x32) times panels [panel_begin, panel_end).
 struct Task {
   int64_t row_begin, rows;
@@ -209,7 +161,7 @@ void run_task(const Linear& args, const Task& task) {
           .ahead = ahead};
       add_row_groups(kernels, whole_chunk, task.rows);
     }
-    finish(args, task.row_begin, task.rows, panel * kPanelColumns, acc);
+    finish_columns(args, task.row_begin, task.rows, panel * kPanelColumns, acc, kAccStride);
   }
 }
 
@@ -218,8 +170,13 @@ void linear_bf16(Execution& execution, const Linear& args) {
   const int64_t depth = args.w.padded_depth();
   const int64_t panels = args.w.padded_columns() / kPanelColumns;
   const LinearBlocking blocking = choose_linear_blocking(
-      M, panels, depth * static_cast<int64_t>(sizeof(float)),
-      depth * kPanelColumns * static_cast<int64_t>(sizeof(uint16_t)), execution.pool().threads());
+      {.M = M,
+       .panels = panels,
+       .row_bytes = depth * static_cast<int64_t>(sizeof(float)),
+       .panel_bytes = depth * kPanelColumns * static_cast<int64_t>(sizeof(uint16_t)),
+       .row_step = kBlockRows,
+       .panel_step = 2},
+      execution.pool().threads());
   // All threads read the widened rows; they stand in the scratch of thread 0, which no task uses.
   float* const x32 = reinterpret_cast<float*>(
       execution.scratch(0, static_cast<size_t>(M * depth) * sizeof(float)).data());
@@ -276,7 +233,7 @@ void run_f32_task(const Linear& args, const Task& task) {
       kernels[static_cast<size_t>(rows - 1)](args.x.row<const float>(task.row_begin + row),
                                              args.x.stride[0], w + panel * panel_stride,
                                              panel_stride, args.w.K, acc);
-      finish(args, task.row_begin + row, rows, panel * kPanelColumns, acc);
+      finish_columns(args, task.row_begin + row, rows, panel * kPanelColumns, acc, kAccStride);
     }
   }
 }
@@ -285,8 +242,13 @@ void linear_f32(Execution& execution, const Linear& args) {
   const int64_t M = args.x.dim(0);
   const int64_t panels = args.w.padded_columns() / kPanelColumns;
   const int64_t row_bytes = args.w.padded_depth() * static_cast<int64_t>(sizeof(float));
-  const LinearBlocking blocking = choose_linear_blocking(
-      M, panels, row_bytes, row_bytes * kPanelColumns, execution.pool().threads());
+  const LinearBlocking blocking = choose_linear_blocking({.M = M,
+                                                          .panels = panels,
+                                                          .row_bytes = row_bytes,
+                                                          .panel_bytes = row_bytes * kPanelColumns,
+                                                          .row_step = kBlockRows,
+                                                          .panel_step = 2},
+                                                         execution.pool().threads());
   const auto multiply = [&](int64_t index, int) {
     const int64_t row_begin = index % blocking.row_blocks * blocking.rows_per_block;
     const int64_t range = index / blocking.row_blocks;
@@ -313,6 +275,14 @@ Progress linear(Execution& execution, const Linear& args) {
 
 }  // namespace
 
+FinishColumns pick_finish_columns() {
+#if HWY_NATIVE_FMA
+  return finish_columns;
+#else
+  return nullptr;
+#endif
+}
+
 void fill_linear([[maybe_unused]] OpTable& table) {
 #if HWY_NATIVE_FMA
   table.linear = linear;
@@ -326,6 +296,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tessera {
 HWY_EXPORT(fill_linear);
+HWY_EXPORT(pick_finish_columns);
+FinishColumns best_finish_columns() { return HWY_DYNAMIC_DISPATCH(pick_finish_columns)(); }
 void install_linear(OpTable& table) { HWY_DYNAMIC_DISPATCH(fill_linear)(table); }
 }  // namespace tessera
 #endif

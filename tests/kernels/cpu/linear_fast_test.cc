@@ -10,70 +10,10 @@
 #include "kernels/cpu/execution.h"
 #include "kernels/cpu/install.h"
 #include "kernels/cpu/linear_blocking.h"
-#include "support/random_values.h"
+#include "support/random_product.h"
 
 namespace tessera {
 namespace {
-
-struct Case {
-  int64_t M, N, K;
-  DType weight = DType::kBf16;
-  DType out = DType::kF32;
-  bool bias = false;
-  int64_t x_gap = 0, out_gap = 0;  // elements between rows
-};
-
-std::string name_of(const Case& c) {
-  return "M " + std::to_string(c.M) + " N " + std::to_string(c.N) + " K " + std::to_string(c.K) +
-         " w " + std::string(name_of(c.weight)) + " out " + std::string(name_of(c.out)) +
-         (c.bias ? " bias" : "");
-}
-
-// Operands of one product and a run of it on any table.
-class Product {
- public:
-  Product(const Case& c, uint64_t seed) : case_(c), values_(seed) {
-    x_ = values_.elements(c.M * (c.K + c.x_gap), c.weight);
-    bias_ = values_.elements(c.N, DType::kF32);
-    source_ = values_.elements(c.N * c.K, c.weight);
-    PackedWeight w{.data = nullptr, .dtype = c.weight, .N = c.N, .K = c.K};
-    // Cache-line aligned, as Region allocates.
-    packed_.resize(static_cast<size_t>(w.bytes()) + 64);
-    w.data = packed_.data() + (64 - reinterpret_cast<uintptr_t>(packed_.data()) % 64) % 64;
-    args_.w = w;
-    args_.x = make_tensor(x_.data(), c.weight, {c.M, c.K + c.x_gap}).columns(0, c.K);
-    if (c.bias) args_.bias = make_tensor(bias_.data(), DType::kF32, {c.N});
-  }
-
-  // Multiplies only the first `rows` rows from now on.
-  void keep_rows(int64_t rows) {
-    case_.M = rows;
-    args_.x = args_.x.rows(0, rows);
-  }
-
-  // The bytes of the whole output, gaps between rows included.
-  std::vector<std::byte> run(const OpTable& ops, Execution& execution) {
-    const Case& c = case_;
-    std::vector<std::byte> out(static_cast<size_t>(c.M * (c.N + c.out_gap)) * size_of(c.out),
-                               std::byte{0x5a});
-    args_.out = make_tensor(out.data(), c.out, {c.M, c.N + c.out_gap}).columns(0, c.N);
-    reference_ops().pack_weight(execution, {.source = source_.data(),
-                                            .source_dtype = c.weight,
-                                            .N = c.N,
-                                            .K = c.K,
-                                            .source_stride = c.K,
-                                            .w = args_.w,
-                                            .column = 0});
-    EXPECT_EQ(ops.linear(execution, args_), Progress::kDone);
-    return out;
-  }
-
- private:
-  Case case_;
-  RandomValues values_;
-  std::vector<std::byte> x_, bias_, source_, packed_;
-  Linear args_{};
-};
 
 std::vector<IsaLevel> fast_levels() {
   std::vector<IsaLevel> levels;
@@ -83,15 +23,15 @@ std::vector<IsaLevel> fast_levels() {
   return levels;
 }
 
-void expect_same_bits(const Case& c, int threads, uint64_t seed) {
+void expect_same_bits(const ProductCase& c, int threads, uint64_t seed) {
   const FlushSubnormals flush;
   Product product(c, seed);
   ComputePool alone(1), pool(threads);
   Execution scalar(alone, IsaLevel::kScalar);
-  const auto wanted = product.run(reference_ops(), scalar);
+  const auto wanted = product.run(reference_ops().linear, scalar);
   for (const IsaLevel level : fast_levels()) {
     Execution execution(pool, level);
-    EXPECT_TRUE(product.run(cpu_ops(level), execution) == wanted)
+    EXPECT_TRUE(product.run(cpu_ops(level).linear, execution) == wanted)
         << name_of(c) << ", " << name_of(level) << ", threads " << threads;
   }
 }
@@ -118,14 +58,14 @@ TEST(LinearFast, EveryDepthRemainder) {
 TEST(LinearFast, RandomShapes) {
   RandomValues random(12);
   for (int round = 0; round < 60; ++round) {
-    const Case c = {.M = random.integer(1, 20),
-                    .N = random.integer(1, 400),
-                    .K = random.integer(1, 500),
-                    .weight = random.chance(0.3) ? DType::kF32 : DType::kBf16,
-                    .out = random.chance(0.5) ? DType::kF32 : DType::kBf16,
-                    .bias = random.chance(0.5),
-                    .x_gap = random.integer(0, 9),
-                    .out_gap = random.integer(0, 9)};
+    const ProductCase c = {.M = random.integer(1, 20),
+                           .N = random.integer(1, 400),
+                           .K = random.integer(1, 500),
+                           .weight = random.chance(0.3) ? DType::kF32 : DType::kBf16,
+                           .out = random.chance(0.5) ? DType::kF32 : DType::kBf16,
+                           .bias = random.chance(0.5),
+                           .x_gap = random.integer(0, 9),
+                           .out_gap = random.integer(0, 9)};
     expect_same_bits(c, static_cast<int>(random.integer(1, 4)), 100 + round);
   }
 }
@@ -138,16 +78,16 @@ TEST(LinearFast, SeveralRowBlocksAndManyTasks) {
 
 TEST(LinearFast, ARowHasItsBitsInAnyBatch) {
   const FlushSubnormals flush;
-  const Case all = {.M = 23, .N = 70, .K = 200};
+  const ProductCase all = {.M = 23, .N = 70, .K = 200};
   ComputePool pool(2);
   for (const IsaLevel level : fast_levels()) {
     Execution execution(pool, level);
     Product together(all, 16);
-    const auto batched = together.run(cpu_ops(level), execution);
+    const auto batched = together.run(cpu_ops(level).linear, execution);
     for (int64_t M = 1; M < all.M; ++M) {
       Product prefix(all, 16);
       prefix.keep_rows(M);
-      const auto part = prefix.run(cpu_ops(level), execution);
+      const auto part = prefix.run(cpu_ops(level).linear, execution);
       EXPECT_TRUE(std::equal(part.begin(), part.end(), batched.begin())) << M;
     }
   }
@@ -159,13 +99,21 @@ TEST(LinearBlocking, CoversEveryRowAndPanelOnce) {
     const int64_t M = random.integer(1, 3000), panels = random.integer(1, 10000);
     const int64_t depth = 32 * random.integer(1, 600);
     const int threads = static_cast<int>(random.integer(1, 128));
-    const LinearBlocking b = choose_linear_blocking(M, panels, depth * 4, depth * 32, threads);
+    const int64_t row_step = random.chance(0.5) ? 6 : 32, panel_step = random.chance(0.5) ? 2 : 4;
+    const LinearBlocking b = choose_linear_blocking({.M = M,
+                                                     .panels = panels,
+                                                     .row_bytes = depth * 4,
+                                                     .panel_bytes = depth * 32,
+                                                     .row_step = row_step,
+                                                     .panel_step = panel_step},
+                                                    threads);
     EXPECT_LE(b.rows_per_block, LinearBlocking::kMaxRowsPerBlock);
     EXPECT_GE(b.row_blocks * b.rows_per_block, M);
     EXPECT_LT((b.row_blocks - 1) * b.rows_per_block, M);
     EXPECT_GE(b.panel_ranges * b.panels_per_task, panels);
     EXPECT_LT((b.panel_ranges - 1) * b.panels_per_task, panels);
-    EXPECT_TRUE(b.panels_per_task % 2 == 0 || b.panel_ranges == 1);
+    EXPECT_TRUE(b.panels_per_task % panel_step == 0 || b.panel_ranges == 1);
+    EXPECT_EQ(b.rows_per_block % row_step, 0);
   }
 }
 
