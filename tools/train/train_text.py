@@ -3,16 +3,21 @@
 The learning rate follows the share of the budget that is spent, so a run ends well on a machine of
 any speed. Every checkpoint also writes the model folder; a run that was stopped is continued by the
 same command. On a given machine only the seed is fixed: how many steps fit is not.
+
+Each core has its own process, which takes its share of every batch: processes meet once per step,
+where threads would meet at every operation and wait for each other on a busy machine.
 """
 
 import argparse
 import dataclasses
 import math
 import pathlib
+import tempfile
 import time
 
 import numpy
 import torch
+import torch.distributed as ranks
 import torch.nn.functional as F
 
 from folder import write_folder
@@ -53,8 +58,19 @@ def batch_at(text, progress, window, seed):
     starts = order.permutation((len(text) - phase - 1) // window) * window + phase
     rows = TOKENS_PER_STEP // window
     first = min(position // window, len(starts) - rows)
-    chosen = [text[start : start + window + 1] for start in starts[first : first + rows]]
-    return torch.from_numpy(numpy.stack(chosen).astype(numpy.int64))
+    return windows_of(text, starts[first : first + rows], window)
+
+
+def windows_of(text, starts, window):
+    """This process's share of the windows that begin at `starts`, each one token longer."""
+    mine = starts[ranks.get_rank() :: ranks.get_world_size()]
+    rows = numpy.stack([text[start : start + window + 1] for start in mine])
+    return torch.from_numpy(rows.astype(numpy.int64))
+
+
+def mean_over_ranks(tensor):
+    ranks.all_reduce(tensor)
+    return tensor.div_(ranks.get_world_size())
 
 
 def loss_of(decoder, batch):
@@ -81,10 +97,27 @@ def optimizers_of(decoder):
 @torch.no_grad()
 def held_out_loss(decoder, text, window=512):
     """Mean loss in nats per token over the beginning of the held-out text."""
-    rows = min(HELD_OUT_TOKENS, len(text) - 1) // window
-    windows = numpy.stack([text[row * window : (row + 1) * window + 1] for row in range(rows)])
-    batches = torch.from_numpy(windows.astype(numpy.int64)).split(16)
-    return sum(loss_of(decoder, batch).item() * len(batch) for batch in batches) / rows
+    starts = numpy.arange(0, min(HELD_OUT_TOKENS, len(text) - 1) - window + 1, window)
+    batches = windows_of(text, starts, window).split(8)
+    losses = torch.stack([loss_of(decoder, batch) for batch in batches])
+    return mean_over_ranks(losses.mean()).item()
+
+
+def average_gradients(decoder, loss):
+    """Over the processes; returns the mean loss."""
+    gradients = [parameter.grad for parameter in decoder.parameters()]
+    flat = torch.cat([gradient.flatten() for gradient in gradients] + [loss.detach().view(1)])
+    parts = mean_over_ranks(flat).split([gradient.numel() for gradient in gradients] + [1])
+    for gradient, part in zip(gradients, parts):
+        gradient.copy_(part.view_as(gradient))
+    return parts[-1].item()
+
+
+def shared_seconds(seconds):
+    """What the first process's clock says, so that all take the same decisions."""
+    clock = torch.tensor([seconds], dtype=torch.float64)
+    ranks.broadcast(clock, src=0)
+    return clock.item()
 
 
 def save(path, decoder, optimizers, progress):
@@ -102,35 +135,56 @@ def load(path, decoder, optimizers):
     return Progress(**state["progress"])
 
 
+def step(decoder, optimizers, loss, share):
+    """One update; returns the loss over the whole batch."""
+    loss.backward()
+    mean_loss = average_gradients(decoder, loss)
+    torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
+    for optimizer, rate in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = rate * rate_scale(share)
+        optimizer.step()
+        optimizer.zero_grad()
+    return mean_loss
+
+
 def train(args, decoder, train_text, held_out):
     optimizers = optimizers_of(decoder)
     path = args.out / "checkpoint.pt"
     progress = load(path, decoder, optimizers) if path.exists() else Progress()
     compiled = torch.compile(loss_of, dynamic=False)
-    saved_at, mean_loss = progress.seconds, None
+    first = ranks.get_rank() == 0
+    saved_at, smooth_loss = progress.seconds, None
     while progress.seconds < args.seconds:
         begin = time.monotonic()
         share = progress.seconds / args.seconds
-        loss = compiled(decoder, batch_at(train_text, progress, window_at(share), args.seed))
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
-        for optimizer, rate in optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate * rate_scale(share)
-            optimizer.step()
-            optimizer.zero_grad()
+        batch = batch_at(train_text, progress, window_at(share), args.seed)
+        loss = step(decoder, optimizers, compiled(decoder, batch), share)
+        smooth_loss = loss if smooth_loss is None else 0.98 * smooth_loss + 0.02 * loss
         progress.steps += 1
         progress.tokens += TOKENS_PER_STEP
-        mean_loss = loss.item() if mean_loss is None else 0.98 * mean_loss + 0.02 * loss.item()
-        progress.seconds += time.monotonic() - begin
-        if progress.steps % 50 == 0:
-            speed = TOKENS_PER_STEP / (time.monotonic() - begin)
-            print(f"{progress} loss {mean_loss:.4f} tokens/s {speed:.0f}", flush=True)
+        progress.seconds = shared_seconds(progress.seconds + time.monotonic() - begin)
+        if first and progress.steps % 50 == 0:
+            print(f"{progress} loss {smooth_loss:.4f}", flush=True)
         if progress.seconds - saved_at >= CHECKPOINT_SECONDS or progress.seconds >= args.seconds:
             saved_at = progress.seconds
-            save(path, decoder, optimizers, progress)
-            write_folder(decoder, args.tokens, args.out / "model")
-            print(f"held-out loss {held_out_loss(decoder, held_out):.4f}", flush=True)
+            loss = held_out_loss(decoder, held_out)
+            if first:
+                save(path, decoder, optimizers, progress)
+                write_folder(decoder, args.tokens, args.out / "model")
+                print(f"held-out loss {loss:.4f}", flush=True)
+
+
+def train_rank(rank, args, meeting_file):
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    method = f"file://{meeting_file}"
+    ranks.init_process_group("gloo", init_method=method, rank=rank, world_size=args.processes)
+    train_text, held_out = (
+        numpy.fromfile(args.tokens / name, dtype="<u2") for name in ("train.bin", "held_out.bin")
+    )
+    train(args, Decoder(Shape()), train_text, held_out)
+    ranks.destroy_process_group()
 
 
 def main():
@@ -138,16 +192,13 @@ def main():
     parser.add_argument("--tokens", type=pathlib.Path, required=True, help="train_tokenizer's --out")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--seconds", type=float, default=7200)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="one per core")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    train_text, held_out = (
-        numpy.fromfile(args.tokens / name, dtype="<u2") for name in ("train.bin", "held_out.bin")
-    )
-    train(args, Decoder(Shape()), train_text, held_out)
+    with tempfile.TemporaryDirectory() as folder:
+        task = (args, f"{folder}/meeting")
+        torch.multiprocessing.spawn(train_rank, task, nprocs=args.processes)
 
 
 if __name__ == "__main__":
