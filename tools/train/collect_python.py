@@ -1,7 +1,7 @@
 """Collects the training text: the Python sources of the Debian packages in packages.txt.
 
 Packages are downloaded and unpacked, not installed. Writes train.jsonl and held_out.jsonl (one
-{"path", "text"} per line) and sources.json (package, version, licence, files, characters).
+{"path", "plain", "text"} per line) and sources.json (package, version, licence, files, characters).
 """
 
 import argparse
@@ -20,8 +20,9 @@ EXCLUDED = {"joint_degree_seq.py"}  # GPL-3 in an otherwise BSD package
 
 
 def read_packages(path):
-    rows = (line.split(maxsplit=1) for line in path.read_text().splitlines())
-    return {row[0]: row[1] for row in rows if row and row[0] != "#"}
+    """{package: (kind, licence)}"""
+    rows = (line.split(maxsplit=2) for line in path.read_text().splitlines())
+    return {row[0]: (row[1], row[2]) for row in rows if row and row[0] != "#"}
 
 
 def unpack(packages, folder):
@@ -91,12 +92,14 @@ def main():
                 continue
             seen.add(digest)
             part = held_out if fraction(path) < HELD_OUT_SHARE else train
-            part.write(json.dumps({"path": f"{name}/{path}", "text": text}) + "\n")
+            plain = packages[name][0] == "plain" and not is_test(path)
+            document = {"path": f"{name}/{path}", "plain": plain, "text": text}
+            part.write(json.dumps(document) + "\n")
             counts[name]["files"] += 1
             counts[name]["characters"] += len(text)
     table = [
-        {"package": name, "version": versions[name], "licence": packages[name], **counts[name]}
-        for name in packages
+        {"package": name, "version": versions[name], "licence": licence, **counts[name]}
+        for name, (_, licence) in packages.items()
     ]
     (args.out / "sources.json").write_text(json.dumps(table, indent=1) + "\n")
 

@@ -26,11 +26,12 @@ from optimizer import Muon
 
 MUON_RATE, ADAM_RATE = 0.02, 3e-3
 WARM_UP = 0.02  # share of the budget in which the rate climbs
-# (share of the budget at which it begins, tokens of a window): long windows cost more per token and
-# only the model's reach needs them, so they come last.
-WINDOWS = ((0.0, 256), (0.75, 512), (0.92, 1024))
+# Share of the budget at which a phase begins, the text it reads, tokens of a window. The end decides
+# what the model sounds like, so it reads everyday code; long windows cost more per token and only
+# the model's reach needs them, so they come last.
+PHASES = ((0.0, "train", 256), (0.55, "plain", 256), (0.78, "plain", 1024))
 TOKENS_PER_STEP = 8192
-CHECKPOINT_SECONDS = 300
+CHECKPOINT_SECONDS = 600
 HELD_OUT_TOKENS = 65536  # looked at by each checkpoint; evaluate.py reads all of them
 
 
@@ -46,12 +47,10 @@ def rate_scale(share):
     return min(share / WARM_UP, 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def window_at(share):
-    return [window for begin, window in WINDOWS if share >= begin][-1]
-
-
-def batch_at(text, progress, window, seed):
+def batch_at(texts, progress, share, seed):
     """The next [TOKENS_PER_STEP / window, window + 1] ids: every epoch is a new permutation."""
+    name, window = [phase[1:] for phase in PHASES if share >= phase[0]][-1]
+    text = texts[name]
     epoch, position = divmod(progress.tokens, len(text))
     order = numpy.random.default_rng([seed, epoch, window])
     phase = int(order.integers(window))
@@ -148,7 +147,7 @@ def step(decoder, optimizers, loss, share):
     return mean_loss
 
 
-def train(args, decoder, train_text, held_out):
+def train(args, decoder, texts):
     optimizers = optimizers_of(decoder)
     path = args.out / "checkpoint.pt"
     progress = load(path, decoder, optimizers) if path.exists() else Progress()
@@ -158,7 +157,7 @@ def train(args, decoder, train_text, held_out):
     while progress.seconds < args.seconds:
         begin = time.monotonic()
         share = progress.seconds / args.seconds
-        batch = batch_at(train_text, progress, window_at(share), args.seed)
+        batch = batch_at(texts, progress, share, args.seed)
         loss = step(decoder, optimizers, compiled(decoder, batch), share)
         smooth_loss = loss if smooth_loss is None else 0.98 * smooth_loss + 0.02 * loss
         progress.steps += 1
@@ -168,7 +167,7 @@ def train(args, decoder, train_text, held_out):
             print(f"{progress} loss {smooth_loss:.4f}", flush=True)
         if progress.seconds - saved_at >= CHECKPOINT_SECONDS or progress.seconds >= args.seconds:
             saved_at = progress.seconds
-            loss = held_out_loss(decoder, held_out)
+            loss = held_out_loss(decoder, texts["held_out"])
             if first:
                 save(path, decoder, optimizers, progress)
                 write_folder(decoder, args.tokens, args.out / "model")
@@ -180,10 +179,11 @@ def train_rank(rank, args, meeting_file):
     torch.manual_seed(args.seed)
     method = f"file://{meeting_file}"
     ranks.init_process_group("gloo", init_method=method, rank=rank, world_size=args.processes)
-    train_text, held_out = (
-        numpy.fromfile(args.tokens / name, dtype="<u2") for name in ("train.bin", "held_out.bin")
-    )
-    train(args, Decoder(Shape()), train_text, held_out)
+    texts = {
+        name: numpy.fromfile(args.tokens / f"{name}.bin", dtype="<u2")
+        for name in ("train", "plain", "held_out")
+    }
+    train(args, Decoder(Shape()), texts)
     ranks.destroy_process_group()
 
 

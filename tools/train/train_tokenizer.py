@@ -1,7 +1,8 @@
 """Trains the byte-level BPE tokenizer (GPT-2 pre-tokenizer) and encodes the collected text.
 
-Writes tokenizer.json and tokenizer_config.json, and train.bin and held_out.bin: token ids as
-little-endian 16-bit numbers, every document opened by <|endoftext|> (id 0).
+Writes tokenizer.json and tokenizer_config.json, and train.bin, plain.bin (its everyday part) and
+held_out.bin: token ids as little-endian 16-bit numbers, every document opened by <|endoftext|>
+(id 0).
 """
 
 import argparse
@@ -75,10 +76,12 @@ def main():
         "model_max_length": 1024,
     }
     (args.out / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    pieces = [piece for document in documents for piece in cut(document)]
-    random.Random(SEED).shuffle(pieces)
+    plain = [document for document in documents if document["plain"]]
+    for name, chosen in (("train", documents), ("plain", plain)):
+        pieces = [piece for document in chosen for piece in cut(document)]
+        random.Random(SEED).shuffle(pieces)
+        print(name, "tokens", encode(tokenizer, pieces, args.out / f"{name}.bin"))
     held_out = [document["text"] for document in read_documents(args.data / "held_out.jsonl")]
-    print("train tokens", encode(tokenizer, pieces, args.out / "train.bin"))
     print("held-out tokens", encode(tokenizer, held_out, args.out / "held_out.bin"))
     print("held-out bytes", sum(len(text.encode()) for text in held_out))
 
