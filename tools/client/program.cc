@@ -1,0 +1,48 @@
+#include "tools/client/program.h"
+
+#include <ostream>
+
+#include "tools/client/generate.h"
+#include "tools/client/status.h"
+
+namespace tessera {
+namespace {
+
+constexpr int kUsage = 2;
+
+const char kHelp[] =
+    "tessera talks to tesserad, the daemon that serves a model.\n"
+    "\n"
+    "  tessera generate \"def main():\"   continue a text\n"
+    "  tessera status                   is the daemon ready, what does it serve\n"
+    "\n"
+    "  tessera COMMAND --help           what a command takes\n"
+    "  tessera --version                print the version\n"
+    "\n"
+    "Exit code: 0 done, 1 the call failed, 2 wrong command line, 130 stopped by Ctrl-C.\n";
+
+}  // namespace
+
+int run_program(const std::vector<std::string>& arguments, std::istream& in, std::ostream& out,
+                std::ostream& err) {
+  const std::string command = arguments.empty() ? "" : arguments[0];
+  const std::vector<std::string> rest(arguments.begin() + !arguments.empty(), arguments.end());
+  if (command == "generate") return run_generate(rest, in, out, err);
+  if (command == "status") return run_status(rest, out, err);
+  if (command == "--help" || command == "-h" || command == "help") {
+    out << kHelp;
+    return 0;
+  }
+  if (command == "--version") {
+    out << "tessera " TESSERA_VERSION "\n";
+    return 0;
+  }
+  if (command.empty()) {
+    err << kHelp;
+  } else {
+    err << "tessera: there is no command '" << command << "'; tessera --help lists them\n";
+  }
+  return kUsage;
+}
+
+}  // namespace tessera
