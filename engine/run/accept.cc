@@ -138,8 +138,7 @@ absl::StatusOr<std::unique_ptr<LiveRequest>> accept_request(const ServedModel& m
         .text = IncrementalText(*model.tokenizer, asked.response.skip_special_tokens),
         .stops = StopWatch(live->stop_strings, asked.stopping.include_stop_in_output),
         .proposer = nullptr,
-        .draft = {},
-        .draft_wanted = false});
+        .draft = {}});
     live->outputs.push_back(std::move(output));
   }
   status = choose_techniques(model, *live);

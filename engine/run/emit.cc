@@ -138,7 +138,6 @@ void report_prompt(LiveRequest& request) {
 }
 
 RequestReport end_request(LiveRequest& request) {
-  request.ended = true;
   request.timings.total_seconds = seconds_between(request.submitted, Clock::now());
   RequestReport report;
   report.usage = request.usage;

@@ -35,7 +35,6 @@ struct Output {
   StopWatch stops;
   std::unique_ptr<Proposer> proposer;  // null: plain decoding
   Draft draft;                         // proposed for the step in flight
-  bool draft_wanted = false;           // the next plan should ask the proposer
 };
 
 struct LiveRequest {
@@ -61,7 +60,8 @@ struct LiveRequest {
   Clock::time_point last_token;
   std::vector<double> inter_token_seconds;
   absl::Status failure;                // set when it must end with Failed
-  bool ended = false;                  // the last event was posted
+  bool queued = true;                  // no row granted yet; counts against the queue's bounds
+  int sequences_held = 0;              // of its outputs, still in the ledger
 };
 
 }  // namespace tessera

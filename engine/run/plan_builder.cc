@@ -229,6 +229,11 @@ SampleRow PlanBuilder::sample_row(const GrantedRows& grant, const Output& output
   return row;
 }
 
+void PlanBuilder::copy_page(int group, int32_t from, int32_t to) {
+  plan_.groups[group].copy_from.push_back(from);
+  plan_.groups[group].copy_to.push_back(to);
+}
+
 StepPlan PlanBuilder::finish() { return std::move(plan_); }
 
 }  // namespace tessera

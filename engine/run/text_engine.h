@@ -30,9 +30,12 @@ struct TextEngineParts {
   std::string description;
   std::unique_ptr<Meeting> meeting;
   std::vector<std::unique_ptr<RankWorker>> workers;
-  std::vector<AttentionGroup> groups;
+  std::vector<int> group_of_layer;     // [L] attention group
+  LedgerShape ledger;
   StepLimits limits;
+  std::unique_ptr<CostModel> cost;     // limits.cost points to it
   std::unique_ptr<AdmissionOrder> order;
+  int device_slots = 0;                // rows of the device's history
 };
 
 class TextEngine final : public Engine {
@@ -51,51 +54,63 @@ class TextEngine final : public Engine {
  private:
   // A launched step whose result has not been collected.
   struct Flight {
-    StepDecision decision;
+    StepId step = 0;
+    std::vector<Grant> grants;
     std::vector<GrantSamples> samples;  // per grant
-    double plan_seconds = 0;
     StepReport report;
   };
 
-  // Engine thread.
+  // Everything below runs on the engine thread.
   void run();
-  void wait_for_work();
+  bool wait_for_work();
   void drain_inbox();
   void admit(std::unique_ptr<LiveRequest> live);
   void expire_deadlines();
   void propose_drafts();
   bool launch_step();
+  std::vector<std::byte> build_step(const Reservation& reservation, Flight& flight);
+  GrantedRows granted_rows(const ReservedRows& rows, const Output& output);
+  int32_t device_slot(SequenceId sequence);
+  void note_scheduled(const ReservedRows& rows, Output& output);
   void collect_step();
-  void commit_grant(const Grant& grant, const GrantSamples& samples, const StepResult& result,
-                    StepOutcome& outcome, StepReport& report);
+  std::vector<SampledToken> sampled_tokens(const Grant& grant, const GrantSamples& samples,
+                                           const StepResult& result, const Output& output,
+                                           StepReport& report) const;
+  GrantOutcome commit_grant(const Grant& grant, const GrantSamples& samples,
+                            const StepResult& result, StepReport& report);
   void fail(LiveRequest& live, absl::Status status);
-  void fail_oldest_if_stuck();
-  void retire(LiveRequest& live);
-  void sweep_finished();
+  void break_down(const absl::Status& status);
+  void end_if_finished(LiveRequest& live);
+  void forget(const std::vector<SequenceId>& released);
+  void leave_queue(LiveRequest& live);
   void publish_load();
+  double now_seconds() const;
 
   TextEngineParts parts_;
   Ledger ledger_;
   std::unordered_map<SequenceId, Output*> by_sequence_;
+  std::unordered_map<SequenceId, int32_t> slots_;  // rows of the device's history
+  std::vector<int32_t> free_slots_;
   std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
+  std::vector<std::unique_ptr<LiveRequest>> ended_;  // their sequences are still in flight
   std::deque<Flight> flights_;
-  StepId next_step_ = 1;
   SequenceId next_sequence_ = 1;
-  Clock::time_point started_ = Clock::now();
+  const Clock::time_point started_ = Clock::now();
 
-  // Shared with callers.
+  // Shared with callers, under mutex_.
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable std::condition_variable changed_;
   std::deque<std::unique_ptr<LiveRequest>> inbox_;
   std::vector<RequestId> cancels_;
-  std::unordered_set<RequestId> ids_;   // of all requests not yet ended
+  std::unordered_set<RequestId> ids_;  // of all requests not yet ended
+  QueueLoad queued_;                   // accepted, no row granted yet
   EngineLoad load_;
-  int64_t queued_tokens_ = 0;           // of requests not yet scheduled
   absl::Status failure_;
   bool draining_ = false;
   bool cancel_all_ = false;
   bool stopping_ = false;
-  std::atomic<int64_t> heartbeat_ns_{0};
+
+  std::atomic<int64_t> heartbeat_ns_{0};  // of the last step or idle moment
   std::atomic<bool> busy_{false};
   std::thread thread_;
 };
