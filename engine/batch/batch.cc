@@ -158,7 +158,8 @@ int64_t BatchLimits::integers_max() const {
   const int64_t per_set = rows_max * (2 + groups) + sequences_max * groups * 16;
   const int64_t per_row =
       static_cast<int64_t>(16 + sizeof(SampleRow) / sizeof(int32_t)) + Verify::kMaxPath;
-  return rows_max * per_row + sequences_max * int64_t{positions_max} + groups * per_group +
+  // Prefix hits of every sequence at once: token, slot and position of each.
+  return rows_max * per_row + 3 * sequences_max * int64_t{positions_max} + groups * per_group +
          9 * per_set + (1 << 20);
 }
 

@@ -2,6 +2,7 @@
 
 #include "engine/branch/policies/layer_skip.h"
 #include "engine/decode/proposers/ngram.h"
+#include "engine/layers/attention_kinds/longgen.h"
 #include "engine/models/architectures.h"
 
 namespace tessera {
@@ -14,6 +15,7 @@ const Builtin& builtin() {
     made->architectures["Qwen2ForCausalLM"] = make_qwen2;
     made->architectures["Qwen3ForCausalLM"] = make_qwen3;
     made->proposers.add<Ngram, NgramParams>("ngram");
+    made->attention_kinds.add<LongGen, LongGenParams>("longgen");
     made->branch_policies.add<LayerSkip, LayerSkipParams>("layer_skip");
     return made;
   }();

@@ -6,6 +6,7 @@
 
 #include "engine/branch/branch_policy.h"
 #include "engine/decode/proposer.h"
+#include "engine/layers/attention_kind.h"
 #include "engine/models/model.h"
 
 namespace tessera {
@@ -13,6 +14,7 @@ namespace tessera {
 struct Builtin {
   std::map<std::string, ModelFactory> architectures;  // by name in config.json
   Proposers proposers{"proposer"};
+  AttentionKinds attention_kinds{"attention kind"};
   BranchPolicies branch_policies{"branch policy"};
 };
 

@@ -16,7 +16,7 @@ StepPlan synthetic_plan(const WorkerPlan& worker, size_t sites, int32_t rows, in
   segment.row_count = rows;
   plan.segments.push_back(segment);
   for (int32_t row = 0; row < rows; ++row) {
-    plan.references.push_back(row % worker.config->vocab_size);
+    plan.references.push_back(row % worker.config.vocab_size);
     plan.slots.push_back(0);
     plan.positions.push_back(position + row);
   }
@@ -91,7 +91,10 @@ absl::StatusOr<std::vector<StepSample>> measure_steps(
       if (repetition >= 0) seconds.push_back(*took);
     }
     std::sort(seconds.begin(), seconds.end());
-    samples.push_back({rows, position + rows, seconds[seconds.size() / 2]});
+    StepSample sample;
+    sample.shape.add(position, rows);
+    sample.seconds = seconds[seconds.size() / 2];
+    samples.push_back(sample);
   }
   return samples;
 }

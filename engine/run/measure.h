@@ -7,15 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "engine/run/rank_worker.h"
+#include "engine/schedule/cost_model.h"
 
 namespace tessera {
-
-// One measured step.
-struct StepSample {
-  int64_t rows = 0;
-  int64_t context_tokens = 0;  // sum over segments of the positions they attend to
-  double seconds = 0;          // median of the repetitions
-};
 
 // `budget_seconds` bounds the whole measurement; sizes that would not fit are left out.
 absl::StatusOr<std::vector<StepSample>> measure_steps(

@@ -22,7 +22,7 @@ struct Allocations {
 Allocations allocate_all(const WorkerPlan& plan, const Shard& shard, const Rank& rank,
                          Region& weights, Region& kv, Region& scratch) {
   Allocations all;
-  const ModelConfig& config = *plan.config;
+  const ModelConfig& config = plan.config;
   all.model = plan.make_model({.config = &config,
                                .shard = shard,
                                .rank = rank,
@@ -48,7 +48,7 @@ Allocations allocate_all(const WorkerPlan& plan, const Shard& shard, const Rank&
 }  // namespace
 
 absl::StatusOr<WorkerBytes> RankWorker::bytes_needed(const WorkerPlan& plan, int rank, int ranks) {
-  const absl::StatusOr<Shard> shard = shard_of(*plan.config, rank, ranks);
+  const absl::StatusOr<Shard> shard = shard_of(plan.config, rank, ranks);
   if (!shard.ok()) return shard.status();
   Region weights = Region::dry("weights"), kv = Region::dry("kv"), scratch = Region::dry("scratch");
   allocate_all(plan, *shard, Rank{rank, ranks, nullptr}, weights, kv, scratch);
@@ -57,7 +57,7 @@ absl::StatusOr<WorkerBytes> RankWorker::bytes_needed(const WorkerPlan& plan, int
 
 absl::StatusOr<std::unique_ptr<RankWorker>> RankWorker::create(std::shared_ptr<Device> device,
                                                                const WorkerPlan& plan, Rank rank) {
-  const absl::StatusOr<Shard> shard = shard_of(*plan.config, rank.index, rank.count);
+  const absl::StatusOr<Shard> shard = shard_of(plan.config, rank.index, rank.count);
   if (!shard.ok()) return shard.status();
   std::unique_ptr<RankWorker> worker(new RankWorker(std::move(device), plan, rank, *shard));
   if (absl::Status status = worker->allocate(); !status.ok()) return status;
@@ -96,7 +96,7 @@ absl::Status RankWorker::allocate() {
   kv_layers_ = std::move(all.kv);
   page_staging_ = all.page_staging;
   page_ids_ = all.page_ids;
-  group_of_layer_.resize(plan_.config->layers);
+  group_of_layer_.resize(plan_.config.layers);
   for (size_t group = 0; group < plan_.groups.size(); ++group) {
     group_specs_.push_back(plan_.groups[group].spec);
     for (int layer : plan_.groups[group].layers) group_of_layer_[layer] = static_cast<int>(group);
@@ -157,7 +157,7 @@ void RankWorker::append_sampling(const Pass& pass, const Batch& batch) {
     if (piece.sample_count == 0) continue;
     sample(stream_,
            {.logits = logits,
-            .vocab_size = plan_.config->vocab_size,
+            .vocab_size = plan_.config.vocab_size,
             .rows = piece.samples,
             .history = memory_.history,
             .paths = batch.paths,
@@ -184,7 +184,7 @@ void RankWorker::append_verification(const Pass& pass, const Batch& batch) {
           .history = memory_.history,
           .last_tokens = memory_.last_tokens,
           .accepted = accepted});
-  for (int layer = 0; layer < plan_.config->layers; ++layer) {
+  for (int layer = 0; layer < plan_.config.layers; ++layer) {
     kv_commit(stream_, {.k_pages = pass.kv[layer].k_pages,
                         .v_pages = pass.kv[layer].v_pages,
                         .trees = batch.trees,

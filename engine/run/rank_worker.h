@@ -21,7 +21,7 @@ struct AttentionGroup {
 };
 
 struct WorkerPlan {
-  const ModelConfig* config = nullptr;
+  ModelConfig config;
   ModelFactory make_model = nullptr;
   DType dtype = DType::kBf16;
   BatchLimits limits;

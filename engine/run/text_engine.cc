@@ -179,9 +179,7 @@ void TextEngine::admit(std::unique_ptr<LiveRequest> live) {
         spec.cache_namespace += "\n" + kv;
         spec.publish_outputs = false;
       }
-      for (int layer : live->policy->layers_without_generated_kv()) {
-        spec.groups_after_prompt &= ~(uint64_t{1} << parts_.group_of_layer[layer]);
-      }
+      spec.groups_after_prompt = groups_kept(live->policy->layers_without_generated_kv());
     }
     spec.fork_of = parent;
     if (parent == kNoSequence) parent = spec.id;
@@ -190,6 +188,17 @@ void TextEngine::admit(std::unique_ptr<LiveRequest> live) {
     ledger_.admit(std::move(spec));
   }
   live_.emplace(request.id, std::move(live));
+}
+
+// A group's pages go after the prompt only when none of its layers needs them.
+uint64_t TextEngine::groups_kept(const std::vector<int>& layers_without) const {
+  uint64_t kept = 0;
+  for (size_t layer = 0; layer < parts_.group_of_layer.size(); ++layer) {
+    const bool without = std::find(layers_without.begin(), layers_without.end(),
+                                   static_cast<int>(layer)) != layers_without.end();
+    if (!without) kept |= uint64_t{1} << parts_.group_of_layer[layer];
+  }
+  return kept;
 }
 
 void TextEngine::expire_deadlines() {
@@ -207,10 +216,12 @@ void TextEngine::fail(LiveRequest& live, absl::Status status) {
   live.failure = std::move(status);
   std::vector<SequenceId> released;
   for (const std::unique_ptr<Output>& output : live.outputs) {
-    if (output->finished.has_value() || !ledger_.contains(output->sequence)) continue;
+    if (output->finished.has_value()) continue;
     if (absl::IsCancelled(live.failure)) finish_output(*output, FinishReason::kCancelled);
     output->finished = FinishReason::kCancelled;
-    if (ledger_.cancel(output->sequence)) released.push_back(output->sequence);
+    if (ledger_.contains(output->sequence) && ledger_.cancel(output->sequence)) {
+      released.push_back(output->sequence);
+    }
   }
   end_if_finished(live);
   forget(released);

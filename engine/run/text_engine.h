@@ -65,6 +65,7 @@ class TextEngine final : public Engine {
   bool wait_for_work();
   void drain_inbox();
   void admit(std::unique_ptr<LiveRequest> live);
+  uint64_t groups_kept(const std::vector<int>& layers_without) const;
   void expire_deadlines();
   void propose_drafts();
   bool launch_step();

@@ -71,6 +71,10 @@ std::vector<std::byte> TextEngine::build_step(const Reservation& reservation, Fl
   for (const ReservedRows& rows : reservation.rows) {
     Output& output = *by_sequence_.at(rows.grant.sequence);
     note_scheduled(rows, output);
+    if (rows.first) {
+      flight.report.prefix_queried_tokens += output.request->usage.prompt_tokens;
+      flight.report.prefix_hit_tokens += rows.cached_tokens;
+    }
     if (rows.grant.kind == RowKind::kVerify) {
       cut_draft(output.draft, static_cast<size_t>(rows.grant.rows - 1));
     } else {
@@ -226,7 +230,11 @@ GrantOutcome TextEngine::commit_grant(const Grant& grant, const GrantSamples& sa
                                          "every token is banned");
     }
   }
-  if (!live.failure.ok()) return outcome;
+  if (!live.failure.ok()) {
+    outcome.tokens = {0};
+    outcome.finished = true;
+    return outcome;
+  }
   const int taken = emit_tokens(tokenizer, result, tokens, output);
   report.emitted_tokens += taken;
   for (int at = 0; at < taken; ++at) outcome.tokens.push_back(tokens[at].id);
