@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "support/golden.h"
 #include "support/model_rig.h"
 
 namespace tessera {
