@@ -105,7 +105,7 @@ EngineConfig base_config() {
 class Invariance : public testing::Test {
  protected:
   static const std::vector<Case>& cases() {
-    static const std::vector<Case> made = random_cases(256);
+    static const std::vector<Case> made = random_cases(260);
     return made;
   }
   // One at a time, one thread, whole prompts, no prefix cache, no speculation.
