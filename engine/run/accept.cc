@@ -8,17 +8,36 @@
 namespace tessera {
 namespace {
 
+// JSON that came as text in `field`; `otherwise` when it is empty.
+absl::StatusOr<nlohmann::ordered_json> parse_json(const std::string& field,
+                                                  const std::string& text,
+                                                  nlohmann::ordered_json otherwise) {
+  if (text.empty()) return otherwise;
+  nlohmann::ordered_json parsed = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (parsed.is_discarded()) return absl::InvalidArgumentError(field + " is not valid JSON");
+  return parsed;
+}
+
 absl::StatusOr<std::vector<int32_t>> tokenize_chat(const ServedModel& model,
                                                    const ChatInput& chat) {
-  if (!model.chat.ok()) {
-    return absl::UnimplementedError("chat: " + std::string(model.chat.status().message()) +
+  if (const absl::Status ready = model.chat->ready(); !ready.ok()) {
+    return absl::UnimplementedError("chat: " + std::string(ready.message()) +
                                     "; send a prompt or token_ids instead");
   }
-  const absl::StatusOr<std::string> text = model.chat->render(
-      {.messages = chat.messages,
-       .tools = chat.tools,
-       .template_arguments = chat.template_arguments,
-       .add_generation_prompt = chat.add_generation_prompt});
+  const auto array = nlohmann::ordered_json::array();
+  auto messages = parse_json("chat.messages", chat.messages, array);
+  if (!messages.ok()) return messages.status();
+  auto tools = parse_json("chat.tools", chat.tools, nullptr);
+  if (!tools.ok()) return tools.status();
+  auto arguments = parse_json("chat.template_arguments", chat.template_arguments,
+                              nlohmann::ordered_json::object());
+  if (!arguments.ok()) return arguments.status();
+  ChatRequest request;
+  request.messages = *std::move(messages);
+  request.tools = *std::move(tools);
+  request.arguments = *std::move(arguments);
+  request.add_generation_prompt = chat.add_generation_prompt;
+  const absl::StatusOr<std::string> text = model.chat->render(request);
   if (!text.ok()) return text.status();
   // The template writes the special tokens itself, the first one included.
   return model.tokenizer->encode(*text, {.add_special_tokens = false, .parse_special = true});

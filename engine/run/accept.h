@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/api/engine_config.h"
-#include "engine/chat/chat_template.h"
+#include "engine/chat/chat_templates.h"
 #include "engine/run/live_request.h"
 #include "engine/tokenize/tokenizer.h"
 #include "engine/weights/model_config.h"
@@ -18,7 +18,7 @@ struct ServedModel {
   std::string name;
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;
-  absl::StatusOr<ChatTemplates> chat;  // why there is none, otherwise
+  std::unique_ptr<ChatTemplates> chat;  // tells why chat is refused, where it is
   std::vector<int32_t> end_ids;        // union of the three files
   int64_t context_tokens = 0;
   int64_t prompt_tokens_max = 0;       // what the KV pool can hold

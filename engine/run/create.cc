@@ -116,7 +116,9 @@ absl::Status load_served_model(const EngineConfig& config, ServedModel& served) 
   absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::load(path);
   if (!tokenizer.ok()) return tokenizer.status();
   served.tokenizer = *std::move(tokenizer);
-  served.chat = ChatTemplates::load(path);
+  absl::StatusOr<ChatTemplates> chat = ChatTemplates::load(path);
+  if (!chat.ok()) return chat.status();
+  served.chat = std::make_unique<ChatTemplates>(*std::move(chat));
   served.end_ids = served.config.end_ids;
   if (!served.config.end_token.empty()) {
     if (const auto id = served.tokenizer->token_id(served.config.end_token)) {
@@ -206,7 +208,7 @@ ModelInfo model_info(const ServedModel& served, DType dtype) {
   info.context_tokens = served.context_tokens;
   info.vocab_size = served.config.vocab_size;
   info.layers = served.config.layers;
-  info.has_chat_template = served.chat.ok();
+  info.has_chat_template = served.chat->ready().ok();
   info.end_ids = served.end_ids;
   return info;
 }
@@ -239,6 +241,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(const EngineConfig& confi
   }
   WorkerPlan plan;
   plan.config = served.config;
+  plan.token_ids = std::min(served.config.vocab_size, served.tokenizer->vocab_size());
   plan.make_model = builtin().architectures.at(served.config.architecture);
   plan.dtype = config.model.dtype == "f32" ? DType::kF32 : DType::kBf16;
   plan.limits.rows_max = config.schedule.tokens_per_step > 0

@@ -157,7 +157,7 @@ void RankWorker::append_sampling(const Pass& pass, const Batch& batch) {
     if (piece.sample_count == 0) continue;
     sample(stream_,
            {.logits = logits,
-            .vocab_size = plan_.config.vocab_size,
+            .vocab_size = plan_.token_ids,
             .rows = piece.samples,
             .history = memory_.history,
             .paths = batch.paths,

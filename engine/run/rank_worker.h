@@ -24,6 +24,7 @@ struct WorkerPlan {
   ModelConfig config;
   ModelFactory make_model = nullptr;
   DType dtype = DType::kBf16;
+  int64_t token_ids = 0;  // ids the tokenizer knows; the vocabulary's padding is never sampled
   BatchLimits limits;
   std::vector<AttentionGroup> groups;
   int steps_in_flight = 1;

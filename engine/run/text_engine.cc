@@ -52,6 +52,7 @@ absl::Status TextEngine::submit(TextRequest request, std::shared_ptr<EventSink> 
     const absl::Status room = check_queue(queued_, limits, outputs, prompt_tokens);
     if (!room.ok()) return room;
     ids_.insert(id);
+    ++open_requests_;
     queued_.waiting += outputs;
     queued_.waiting_prompt_tokens += prompt_tokens;
     inbox_.push_back(*std::move(live));
@@ -75,10 +76,10 @@ absl::Status TextEngine::cancel(const RequestId& id) {
 void TextEngine::drain(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
   draining_ = true;
-  if (changed_.wait_until(lock, deadline, [&] { return ids_.empty(); })) return;
+  if (changed_.wait_until(lock, deadline, [&] { return open_requests_ == 0; })) return;
   cancel_all_ = true;
   changed_.notify_all();
-  changed_.wait_for(lock, kStallLimit, [&] { return ids_.empty(); });
+  changed_.wait_for(lock, kStallLimit, [&] { return open_requests_ == 0; });
 }
 
 EngineLoad TextEngine::load() const {
@@ -241,15 +242,19 @@ void TextEngine::end_if_finished(LiveRequest& live) {
     if (!output->finished.has_value()) return;
   }
   leave_queue(live);
-  const RequestReport report = end_request(live);
-  if (parts_.observer != nullptr) parts_.observer->on_request_end(report);
   const auto found = live_.find(live.request.id);
   ended_.push_back(std::move(found->second));
-  const RequestId id = live.request.id;
   live_.erase(found);
   {
+    // Before the last event: who has seen it may use the id again.
     const std::lock_guard<std::mutex> lock(mutex_);
-    ids_.erase(id);
+    ids_.erase(live.request.id);
+  }
+  const RequestReport report = end_request(live);
+  if (parts_.observer != nullptr) parts_.observer->on_request_end(report);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    --open_requests_;
   }
   changed_.notify_all();
 }

@@ -104,6 +104,7 @@ class TextEngine final : public Engine {
   std::deque<std::unique_ptr<LiveRequest>> inbox_;
   std::vector<RequestId> cancels_;
   std::unordered_set<RequestId> ids_;  // of all requests not yet ended
+  int64_t open_requests_ = 0;          // accepted, last event not yet posted
   QueueLoad queued_;                   // accepted, no row granted yet
   EngineLoad load_;
   absl::Status failure_;

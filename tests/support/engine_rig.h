@@ -68,7 +68,9 @@ class Transcript final : public EventSink {
   void wait_for_tokens(int64_t tokens) {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait_for(lock, std::chrono::seconds(120),
-                      [&] { return ended_ || at(0).token_count >= tokens; });
+                      [&] {
+                        return ended_ || (!outputs_.empty() && outputs_[0].token_count >= tokens);
+                      });
   }
 
   const absl::Status& failure() const { return failure_; }

@@ -37,7 +37,7 @@ std::vector<Case> random_cases(int vocab_size) {
       prompt.insert(prompt.end(), again.begin(), again.end());
     }
     Case one;
-    one.request = token_request("r" + std::to_string(which), prompt, 2 + below(24));
+    one.request = token_request(std::to_string(which), prompt, 2 + below(24));
     if (which % 4 != 0) {
       one.request.sampling.temperature = 0.5 + 0.1 * below(8);
       one.request.sampling.seed = random();
@@ -65,7 +65,13 @@ Answers run_alone(Engine& engine, const std::vector<Case>& cases) {
   return answers;
 }
 
-void expect_same_together(Engine& engine, const std::vector<Case>& cases, const Answers& alone) {
+// What happened besides, so that a test can tell that it tested what it says.
+struct Happened {
+  int64_t preemptions = 0, cached_tokens = 0, drafts = 0, accepted_drafts = 0, cancelled = 0;
+};
+
+void expect_same_together(Engine& engine, const std::vector<Case>& cases, const Answers& alone,
+                          Happened& happened) {
   std::vector<std::shared_ptr<Transcript>> told;
   for (const Case& one : cases) told.push_back(ask(engine, one.request));
   for (size_t which = 0; which < cases.size(); ++which) {
@@ -76,7 +82,14 @@ void expect_same_together(Engine& engine, const std::vector<Case>& cases, const 
   for (size_t which = 0; which < cases.size(); ++which) {
     told[which]->wait();
     const bool cancelled = !told[which]->failure().ok();
-    if (cancelled) ASSERT_TRUE(absl::IsCancelled(told[which]->failure()));
+    happened.cancelled += cancelled;
+    happened.preemptions += told[which]->timings().preemptions;
+    happened.cached_tokens += told[which]->usage().cached_prompt_tokens;
+    happened.drafts += told[which]->usage().draft_tokens;
+    happened.accepted_drafts += told[which]->usage().accepted_draft_tokens;
+    if (cancelled) {
+      ASSERT_TRUE(absl::IsCancelled(told[which]->failure()));
+    }
     for (size_t index = 0; index < told[which]->outputs().size(); ++index) {
       auto found = told[which]->outputs()[index].tokens;
       auto wanted = alone[which][index].tokens;
@@ -119,36 +132,57 @@ class Invariance : public testing::Test {
     }();
     return answers;
   }
-  static void check(const std::function<void(EngineConfig&)>& change) {
+  static Happened check(const std::function<void(EngineConfig&)>& change) {
+    Happened happened;
+    run(change, happened);
+    EXPECT_GT(happened.cancelled, 0);
+    return happened;
+  }
+
+ private:
+  static void run(const std::function<void(EngineConfig&)>& change, Happened& happened) {
     EngineConfig config = base_config();
     change(config);
     const auto engine = start(config);
     ASSERT_NE(engine, nullptr);
-    expect_same_together(*engine, cases(), alone());
+    expect_same_together(*engine, cases(), alone(), happened);
   }
 };
 
 TEST_F(Invariance, ChunksOf1) { check([](auto& c) { c.schedule.tokens_per_step = 1; }); }
 TEST_F(Invariance, ChunksOf7) { check([](auto& c) { c.schedule.tokens_per_step = 7; }); }
-TEST_F(Invariance, ChunksOf64) { check([](auto& c) { c.schedule.tokens_per_step = 64; }); }
+TEST_F(Invariance, ChunksOf64) {
+  EXPECT_GT(check([](auto& c) { c.schedule.tokens_per_step = 64; }).cached_tokens, 0);
+}
 TEST_F(Invariance, ChunksOf512) { check([](auto& c) { c.schedule.tokens_per_step = 512; }); }
-TEST_F(Invariance, WithoutPrefixCache) { check([](auto& c) { c.kv_cache.prefix_caching = false; }); }
+TEST_F(Invariance, WithoutPrefixCache) {
+  EXPECT_EQ(check([](auto& c) { c.kv_cache.prefix_caching = false; }).cached_tokens, 0);
+}
 TEST_F(Invariance, TwoThreads) { check([](auto& c) { c.device.threads = 2; }); }
-TEST_F(Invariance, PreemptedByASmallPool) { check([](auto& c) { c.kv_cache.blocks = 24; }); }
+TEST_F(Invariance, PreemptedByASmallPool) {
+  EXPECT_GT(check([](auto& c) { c.kv_cache.blocks = 24; }).preemptions, 0);
+}
 TEST_F(Invariance, TwoStepsInFlight) { check([](auto& c) { c.schedule.steps_in_flight = 2; }); }
 TEST_F(Invariance, TwoStepsInFlightInASmallPool) {
-  check([](auto& c) {
+  const Happened happened = check([](auto& c) {
     c.schedule.steps_in_flight = 2;
     c.kv_cache.blocks = 24;
   });
+  EXPECT_GT(happened.preemptions, 0);
 }
-TEST_F(Invariance, Speculated) { check([](auto& c) { c.proposer.kind = "ngram"; }); }
+TEST_F(Invariance, Speculated) {
+  const Happened happened = check([](auto& c) { c.proposer.kind = "ngram"; });
+  EXPECT_GT(happened.accepted_drafts, 0);
+  EXPECT_GT(happened.drafts, happened.accepted_drafts);
+}
 TEST_F(Invariance, SpeculatedWithTwoStepsInFlightInASmallPool) {
-  check([](auto& c) {
+  const Happened happened = check([](auto& c) {
     c.proposer.kind = "ngram";
     c.schedule.steps_in_flight = 2;
     c.kv_cache.blocks = 24;
   });
+  EXPECT_GT(happened.drafts, 0);
+  EXPECT_GT(happened.preemptions, 0);
 }
 TEST_F(Invariance, Avx2) { check([](auto& c) { c.device.isa = "avx2"; }); }
 TEST_F(Invariance, Scalar) { check([](auto& c) { c.device.isa = "scalar"; }); }
