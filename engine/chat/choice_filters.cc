@@ -1,0 +1,104 @@
+// Filters that apply another filter or a test to every item: map, select, reject and their kind.
+// All give generators, as in Jinja: always true, without a length, good for one run.
+
+#include <algorithm>
+
+#include "engine/chat/bind.h"
+#include "engine/chat/compare.h"
+#include "engine/chat/evaluator.h"
+#include "engine/chat/filter_tables.h"
+#include "engine/chat/iterate.h"
+#include "engine/chat/lookup.h"
+
+namespace tessera::jinja {
+namespace {
+
+// The items of the input; none when it is false, even if it could not be iterated.
+Ref<Iterator> items_if_true(Evaluator& run, const Value& input) {
+  return truth(input) ? iterate(run.meter(), input) : nullptr;
+}
+
+// Nesting of a generator that holds the source and the arguments.
+int depth_over(const Ref<Iterator>& source, const Arguments& arguments) {
+  int depth = source == nullptr ? 1 : nesting_around(Value(source));
+  depth = std::max(depth, nesting_around(arguments.positional));
+  for (const auto& [name, value] : arguments.named) depth = std::max(depth, nesting_around(value));
+  return depth;
+}
+
+Value map_attribute(Evaluator& run, const Value& input, const Arguments& arguments) {
+  const std::vector<Value> bound = bind("map", arguments, {"attribute", "default"});
+  Ref<Iterator> source = items_if_true(run, input);
+  const int depth = depth_over(source, arguments);
+  return make_generator(run.meter(), depth, [&run, source, bound](Value& item) {
+    Value next;
+    if (source == nullptr || !source->next(next)) return false;
+    item = path_of(run.meter(), next, bound[0]);
+    if (item.undefined() != nullptr && given(bound[1])) item = bound[1];
+    return true;
+  });
+}
+
+Value map(Evaluator& run, const Value& input, const Arguments& arguments) {
+  const bool attribute =
+      arguments.positional.empty() &&
+      std::any_of(arguments.named.begin(), arguments.named.end(),
+                  [](const auto& argument) { return argument.first == "attribute"; });
+  if (attribute) return map_attribute(run, input, arguments);
+  if (arguments.positional.empty()) fail("map requires a filter argument");
+  const std::string name = text_argument(arguments.positional[0], "map's filter").bytes;
+  Arguments rest{{arguments.positional.begin() + 1, arguments.positional.end()}, arguments.named};
+  Ref<Iterator> source = items_if_true(run, input);
+  const int depth = depth_over(source, arguments);
+  return make_generator(run.meter(), depth, [&run, source, name, rest](Value& item) {
+    Value next;
+    if (source == nullptr || !source->next(next)) return false;
+    item = run.apply_filter(name, next, rest);
+    return true;
+  });
+}
+
+// `wanted`: keep the items whose test gives this. With by_attribute the first argument is a path
+// and what it leads to is tested.
+template <bool wanted, bool by_attribute>
+Value choose(Evaluator& run, const Value& input, const Arguments& arguments) {
+  const std::size_t first = by_attribute ? 1 : 0;
+  const std::vector<Value>& given_arguments = arguments.positional;
+  if (given_arguments.size() < first) fail("Missing parameter for attribute name");
+  const Value path = by_attribute ? given_arguments[0] : Value();
+  const bool tests = given_arguments.size() > first;
+  const std::string name =
+      tests ? text_argument(given_arguments[first], "the test's name").bytes : "";
+  Arguments rest;
+  if (tests) {
+    rest = {
+        {given_arguments.begin() + static_cast<std::ptrdiff_t>(first) + 1, given_arguments.end()},
+        arguments.named};
+  }
+  Ref<Iterator> source = items_if_true(run, input);
+  const int depth = depth_over(source, arguments);
+  return make_generator(run.meter(), depth, [&run, source, path, tests, name, rest](Value& item) {
+    for (Value next; source != nullptr && source->next(next);) {
+      const Value tested = path_of(run.meter(), next, path);
+      const bool holds = tests ? run.apply_test(name, tested, rest) : truth(tested);
+      if (holds != wanted) continue;
+      item = std::move(next);
+      return true;
+    }
+    return false;
+  });
+}
+
+constexpr NamedBuiltin kFilters[] = {
+    {"map", map},
+    {"reject", choose<false, false>},
+    {"rejectattr", choose<false, true>},
+    {"select", choose<true, false>},
+    {"selectattr", choose<true, true>},
+};
+
+}  // namespace
+
+const NamedBuiltin* find_choice_filter(std::string_view name) { return find_in(kFilters, name); }
+
+}  // namespace tessera::jinja
