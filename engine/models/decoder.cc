@@ -17,7 +17,7 @@ Slice head_columns(const Slice& heads, int64_t head_width) {
 
 }  // namespace
 
-Decoder::Decoder(const ModelShape& shape, Region& weights)
+DecoderModel::DecoderModel(const ModelShape& shape, Region& weights)
     : config_(*shape.config),
       shard_(shape.shard),
       rank_(shape.rank),
@@ -63,7 +63,7 @@ Decoder::Decoder(const ModelShape& shape, Region& weights)
   rotation_ = weights.allocate(DType::kF32, {positions_max_, 2, Dh / 2});
 }
 
-absl::Status Decoder::load(const ModelFolder& folder, Stream& stream) {
+absl::Status DecoderModel::load(const ModelFolder& folder, Stream& stream) {
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
     const Block& block = blocks_[layer];
     const std::string at = "model.layers." + std::to_string(layer) + ".";
@@ -85,7 +85,7 @@ absl::Status Decoder::load(const ModelFolder& folder, Stream& stream) {
   return status;
 }
 
-absl::Status Decoder::load_rotation(Stream& stream) {
+absl::Status DecoderModel::load_rotation(Stream& stream) {
   const int64_t half = config_.head_width / 2;
   const std::vector<double> frequencies =
       rope_inverse_frequencies(config_.rope, config_.head_width);
@@ -103,7 +103,7 @@ absl::Status Decoder::load_rotation(Stream& stream) {
   return absl::OkStatus();
 }
 
-std::vector<Site> Decoder::sites() const {
+std::vector<Site> DecoderModel::sites() const {
   std::vector<Site> sites;
   for (int layer = 0; layer < config_.layers; ++layer) {
     sites.push_back({layer, Part::kAttention});
@@ -112,7 +112,7 @@ std::vector<Site> Decoder::sites() const {
   return sites;
 }
 
-void Decoder::forward(const Pass& pass) const {
+void DecoderModel::forward(const Pass& pass) const {
   const int64_t T = pass.batch.rows;
   const Tensor tokens = pass.memory.tokens.rows(0, pass.batch.references.dim(0));
   resolve_tokens(pass.stream, {.references = pass.batch.references,
@@ -141,7 +141,7 @@ void Decoder::forward(const Pass& pass) const {
   residual.flush();
 }
 
-Tensor Decoder::attend(const Pass& pass, const RowSet& active, int layer,
+Tensor DecoderModel::attend(const Pass& pass, const RowSet& active, int layer,
                        const Tensor& normed) const {
   const Block& block = blocks_[layer];
   const int64_t T = active.rows, H = shard_.heads.size(), Hkv = shard_.kv_heads.size();
@@ -182,7 +182,7 @@ Tensor Decoder::attend(const Pass& pass, const RowSet& active, int layer,
   return summed_over_ranks(pass, delta);
 }
 
-Tensor Decoder::feed_forward(const Pass& pass, const RowSet& active, int layer,
+Tensor DecoderModel::feed_forward(const Pass& pass, const RowSet& active, int layer,
                              const Tensor& normed) const {
   const Block& block = blocks_[layer];
   const Tensor gate_up = pass.scratch.gate_up.rows(0, active.rows);
@@ -194,14 +194,14 @@ Tensor Decoder::feed_forward(const Pass& pass, const RowSet& active, int layer,
   return summed_over_ranks(pass, delta);
 }
 
-Tensor Decoder::summed_over_ranks(const Pass& pass, const Tensor& delta) const {
+Tensor DecoderModel::summed_over_ranks(const Pass& pass, const Tensor& delta) const {
   if (rank_.count > 1) {
     all_reduce(pass.stream, {.meeting = rank_.meeting, .rank = rank_.index, .data = delta});
   }
   return delta;
 }
 
-Tensor Decoder::logits(const Pass& pass, const Tensor& rows) const {
+Tensor DecoderModel::logits(const Pass& pass, const Tensor& rows) const {
   const int64_t R = rows.dim(0);
   const Tensor normed = pass.scratch.normed.rows(0, R);
   add_rms_norm(pass.stream, {.delta = {},

@@ -8,9 +8,9 @@
 
 namespace tessera {
 
-class Decoder final : public Model {
+class DecoderModel final : public Model {
  public:
-  Decoder(const ModelShape& shape, Region& weights);
+  DecoderModel(const ModelShape& shape, Region& weights);
 
   absl::Status load(const ModelFolder& folder, Stream& stream) override;
   std::vector<Site> sites() const override;

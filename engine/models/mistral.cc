@@ -5,7 +5,7 @@
 namespace tessera {
 
 std::unique_ptr<Model> make_mistral(const ModelShape& shape, Region& weights) {
-  return std::make_unique<Decoder>(shape, weights);
+  return std::make_unique<DecoderModel>(shape, weights);
 }
 
 }  // namespace tessera

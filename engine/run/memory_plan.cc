@@ -8,6 +8,20 @@
 namespace tessera {
 namespace {
 
+// "1.50 GiB"
+std::string size_text(uint64_t bytes) {
+  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  int unit = 0;
+  while (value >= 1024 && unit < 4) {
+    value /= 1024;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof(text), unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
+  return text;
+}
+
 uint64_t read_number(const char* path, uint64_t otherwise) {
   std::ifstream file(path);
   uint64_t value = 0;
@@ -41,24 +55,11 @@ absl::StatusOr<MemoryPlan> sum_of_ranks(const WorkerPlan& plan, int ranks) {
 
 }  // namespace
 
-std::string bytes_text(uint64_t bytes) {
-  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  int unit = 0;
-  while (value >= 1024 && unit < 4) {
-    value /= 1024;
-    ++unit;
-  }
-  char text[32];
-  std::snprintf(text, sizeof(text), unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
-  return text;
-}
-
 std::string MemoryPlan::table() const {
   std::ostringstream out;
-  out << "memory plan: weights " << bytes_text(weights) << ", KV " << bytes_text(kv) << " ("
-      << kv_tokens << " tokens), scratch " << bytes_text(scratch) << ", total "
-      << bytes_text(total()) << " of " << bytes_text(available) << " available";
+  out << "memory plan: weights " << size_text(weights) << ", KV " << size_text(kv) << " ("
+      << kv_tokens << " tokens), scratch " << size_text(scratch) << ", total "
+      << size_text(total()) << " of " << size_text(available) << " available";
   return out.str();
 }
 
@@ -87,8 +88,8 @@ absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int rank
   const uint64_t fixed = memory->weights + memory->scratch;
   if (fixed > available) {
     return absl::ResourceExhaustedError(
-        "weights (" + bytes_text(memory->weights) + ") and scratch (" +
-        bytes_text(memory->scratch) + ") do not fit in the " + bytes_text(available) +
+        "weights (" + size_text(memory->weights) + ") and scratch (" +
+        size_text(memory->scratch) + ") do not fit in the " + size_text(available) +
         " available; lower schedule.tokens_per_step, schedule.seqs_max or model.context_tokens");
   }
   int64_t blocks = settings.blocks;

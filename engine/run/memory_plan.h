@@ -23,9 +23,6 @@ struct MemoryPlan {
 // Bytes a new process may still use: MemAvailable, and the cgroup's limit less its use.
 uint64_t available_memory_bytes();
 
-// "1.50 GiB"
-std::string bytes_text(uint64_t bytes);
-
 // Sets the block counts of `plan.groups` and returns the table. RESOURCE_EXHAUSTED when weights and
 // scratch do not fit, or the KV pool cannot hold one sequence of `context_tokens`.
 absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int ranks,
