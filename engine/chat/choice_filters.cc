@@ -65,7 +65,8 @@ Value choose(Evaluator& run, const Value& input, const Arguments& arguments) {
   const std::size_t first = by_attribute ? 1 : 0;
   const std::vector<Value>& given_arguments = arguments.positional;
   if (given_arguments.size() < first) fail("Missing parameter for attribute name");
-  const Value path = by_attribute ? given_arguments[0] : Value();
+  Value path;
+  if (by_attribute) path = given_arguments[0];
   const bool tests = given_arguments.size() > first;
   const std::string name =
       tests ? text_argument(given_arguments[first], "the test's name").bytes : "";

@@ -44,8 +44,8 @@ class Failure : public std::exception {
   throw Failure(absl::StatusCode::kFailedPrecondition, std::move(message));
 }
 // Valid in Jinja or Python, but outside the subset rendered here.
-[[noreturn]] inline void fail_unsupported(std::string message) {
-  throw Failure(absl::StatusCode::kUnimplemented, std::move(message));
+[[noreturn]] inline void fail_unsupported(const std::string& message) {
+  throw Failure(absl::StatusCode::kUnimplemented, "not supported: " + message);
 }
 [[noreturn]] inline void fail_limit(std::string message) {
   throw Failure(absl::StatusCode::kResourceExhausted, std::move(message));

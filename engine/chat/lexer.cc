@@ -253,7 +253,8 @@ class Lexer {
       const int digit = is_digit(byte) ? byte - '0' : (byte | 0x20) - 'a' + 10;
       if (__builtin_mul_overflow(value, Integer{base}, &value) ||
           __builtin_add_overflow(value, Integer{digit}, &value)) {
-        throw Failure(absl::StatusCode::kUnimplemented, "an integer beyond 128 bits", line_);
+        throw Failure(absl::StatusCode::kUnimplemented, "not supported: an integer beyond 128 bits",
+                      line_);
       }
     }
     add_number(end, value);
@@ -267,7 +268,8 @@ class Lexer {
     if (size == 1 &&
         std::string_view("+-/*%~[](){}><=.:|,;").find(byte) == std::string_view::npos) {
       if (static_cast<unsigned char>(byte) >= 0x80) {
-        throw Failure(absl::StatusCode::kUnimplemented, "a name with letters beyond ASCII", line_);
+        throw Failure(absl::StatusCode::kUnimplemented,
+                      "not supported: a name with letters beyond ASCII", line_);
       }
       fail_here(std::string("unexpected char '") + byte + "'");
     }

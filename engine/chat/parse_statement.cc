@@ -93,7 +93,7 @@ void Parser::fail_here(const std::string& message) const {
 }
 
 void Parser::unsupported_here(const std::string& construct) const {
-  throw Failure(absl::StatusCode::kUnimplemented, construct + " is not supported", current().line);
+  throw Failure(absl::StatusCode::kUnimplemented, "not supported: " + construct, current().line);
 }
 
 Body Parser::body_until(const std::vector<std::string_view>& ends) {

@@ -121,8 +121,8 @@ class Symbols {
     if (find(name)) return;
     for (std::string_view missing : {"joiner", "cycler", "lipsum", "self"}) {
       if (name == missing) {
-        throw Failure(absl::StatusCode::kUnimplemented,
-                      "the global '" + name + "' is not supported", line);
+        throw Failure(absl::StatusCode::kUnimplemented, "not supported: the global '" + name + "'",
+                      line);
       }
     }
     const int index = own(name);

@@ -74,12 +74,12 @@ std::string unescape(std::string_view literal, int line) {
         point = point * 16 + static_cast<char32_t>(digit);
       }
       if (point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) {
-        throw Failure(absl::StatusCode::kUnimplemented, "an escape that is no Unicode character",
-                      line);
+        throw Failure(absl::StatusCode::kUnimplemented,
+                      "not supported: an escape that is no Unicode character", line);
       }
       append_point(out, point);
     } else if (escape == 'N') {
-      throw Failure(absl::StatusCode::kUnimplemented, "the escape \\N{...}", line);
+      throw Failure(absl::StatusCode::kUnimplemented, "not supported: the escape \\N{...}", line);
     } else {
       out += '\\';
       ++at;

@@ -110,7 +110,6 @@ std::vector<std::string_view> split(Meter& meter, std::string_view text, const T
   while (!text.empty()) {
     meter.step();
     if (most == 0) {
-      text.remove_suffix(trailing_space(text));
       pieces.push_back(text);
       break;
     }
@@ -146,7 +145,6 @@ std::vector<std::string_view> split_right(Meter& meter, std::string_view text,
     while (!text.empty()) {
       meter.step();
       if (most == 0) {
-        text.remove_prefix(leading_space(text));
         pieces.push_back(text);
         break;
       }
