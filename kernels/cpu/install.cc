@@ -5,19 +5,36 @@
 
 #include "kernels/core/check.h"
 #include "kernels/cpu/amx/install.h"
+#include "kernels/cpu/portable/portable.h"
 #include "kernels/cpu/simd/chosen_target.h"
 #include "kernels/cpu/simd/install.h"
 
 namespace tessera {
 namespace {
 
+void install_portable(OpTable& table) {
+  table.pack_weight = portable::pack_weight;
+  table.add_rows = portable::add_rows;
+  table.gather_rows = portable::gather_rows;
+  table.scatter_rows = portable::scatter_rows;
+  table.embed = portable::embed;
+  table.kv_commit = portable::kv_commit;
+  table.kv_page_copy = portable::kv_page_copy;
+  table.all_reduce = portable::all_reduce;
+  table.all_gather = portable::all_gather;
+}
+
 OpTable build(IsaLevel level) {
   OpTable table = reference_ops();
   table.backend = "cpu";
+  install_portable(table);
   if (level == IsaLevel::kScalar) return table;
   const ChosenTarget chosen(level);
   install_linear(table);
   install_attention(table);
+  install_norm(table);
+  install_rope(table);
+  install_swiglu(table);
   if (level == IsaLevel::kAmx) install_amx(table);
   return table;
 }
