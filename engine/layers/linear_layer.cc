@@ -38,6 +38,13 @@ absl::Status LinearLayer::load(const ModelFolder& folder, Stream& stream) const 
   return absl::OkStatus();
 }
 
+void LinearLayer::release(const ModelFolder& folder) const {
+  for (const LinearPart& part : parts_) {
+    const auto weight = folder.tensor(part.name + ".weight", {part.rows, part.columns});
+    if (weight.ok()) folder.release(*weight);
+  }
+}
+
 absl::Status load_gain(const ModelFolder& folder, const std::string& name, const Tensor& out,
                        Stream& stream) {
   const auto gain = folder.tensor(name, {out.dim(0)});

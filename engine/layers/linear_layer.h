@@ -30,6 +30,9 @@ class LinearLayer {
   // Appends the packing of every part to `stream`.
   absl::Status load(const ModelFolder& folder, Stream& stream) const;
 
+  // Drops the file pages of its tensors from memory. REQUIRES: the packing has been waited for.
+  void release(const ModelFolder& folder) const;
+
   // out [M, N] = x [M, K] w + bias
   void operator()(Stream& stream, const Tensor& x, const Tensor& out) const {
     linear(stream, {.x = x, .w = weight_, .bias = bias_, .out = out});

@@ -77,12 +77,24 @@ absl::Status DecoderModel::load(const ModelFolder& folder, Stream& stream) {
       status.Update(linear->load(folder, stream));
     }
     if (!status.ok()) return status;
+    // The mapped pages of a packed layer are let go at once, so that at most one is resident twice.
+    stream.wait(stream.record());
+    release_packed(folder, layer);
   }
   absl::Status status = embedding_.load(folder, stream);
   if (!config_.tied_embeddings) status.Update(head_.load(folder, stream));
   status.Update(load_gain(folder, "model.norm.weight", final_gain_, stream));
   status.Update(load_rotation(stream));
   return status;
+}
+
+void DecoderModel::release_packed(const ModelFolder& folder, size_t layer) const {
+  // Ranks load one after the other; the last one is through with the file's pages.
+  if (rank_.index != rank_.count - 1) return;
+  const Block& block = blocks_[layer];
+  for (const LinearLayer* linear : {&block.qkv, &block.out, &block.gate_up, &block.down}) {
+    linear->release(folder);
+  }
 }
 
 absl::Status DecoderModel::load_rotation(Stream& stream) {

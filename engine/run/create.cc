@@ -177,7 +177,7 @@ absl::Status start_workers(const std::shared_ptr<Device>& device, const WorkerPl
   for (const std::unique_ptr<RankWorker>& worker : parts.workers) {
     if (absl::Status status = worker->load(folder); !status.ok()) return status;
   }
-  return absl::OkStatus();
+  return folder.check_all_used();
 }
 
 absl::Status fit_cost_model(const WorkerPlan& plan, TextEngineParts& parts) {
@@ -235,7 +235,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(const EngineConfig& confi
   std::vector<int> layers_without;
   if (absl::Status status = check_techniques(served, layers_without); !status.ok()) return status;
 
-  served.context_tokens = served.config.max_positions;
+  served.context_tokens = served.config.context_limit;
   if (config.model.context_tokens > 0) {
     served.context_tokens = std::min(served.context_tokens, config.model.context_tokens);
   }
