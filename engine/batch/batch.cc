@@ -41,8 +41,8 @@ class Layout {
 
   int64_t append(const void* data, size_t bytes) {
     const int64_t offset = static_cast<int64_t>(integers_.size());
-    integers_.resize(offset + round_up(static_cast<int64_t>(bytes / sizeof(int32_t)),
-                                       kAlignIntegers));
+    integers_.resize(offset +
+                     round_up(static_cast<int64_t>(bytes / sizeof(int32_t)), kAlignIntegers));
     if (bytes > 0) std::memcpy(integers_.data() + offset, data, bytes);
     return offset;
   }
@@ -132,8 +132,8 @@ void lay_out_pieces(const StepPlan& plan, int rows_per_piece, Layout& layout, Ba
   for (size_t begin = 0; begin < plan.logit_rows.size(); begin += rows_per_piece) {
     const size_t end = std::min(begin + rows_per_piece, plan.logit_rows.size());
     Batch::LogitPiece piece;
-    piece.rows = layout.array(std::vector<int32_t>(plan.logit_rows.begin() + begin,
-                                                   plan.logit_rows.begin() + end));
+    piece.rows = layout.array(
+        std::vector<int32_t>(plan.logit_rows.begin() + begin, plan.logit_rows.begin() + end));
     piece.sample_begin = static_cast<int>(next_sample);
     std::vector<SampleRow> samples;
     while (next_sample < plan.samples.size() &&
@@ -152,8 +152,8 @@ void lay_out_pieces(const StepPlan& plan, int rows_per_piece, Layout& layout, Ba
 
 int64_t BatchLimits::integers_max() const {
   const int64_t pages_per_sequence = (positions_max + kKvBlockTokens - 1) / kKvBlockTokens + 1;
-  const int64_t per_group = 4 * rows_max + 2 * sequences_max * pages_per_sequence +
-                            rows_max * Verify::kMaxPath;
+  const int64_t per_group =
+      4 * rows_max + 2 * sequences_max * pages_per_sequence + rows_max * Verify::kMaxPath;
   // Every distinct verdict row may add a row set of its own; eight is more than a step ever mixes.
   const int64_t per_set = rows_max * (2 + groups) + sequences_max * groups * 16;
   const int64_t per_row =

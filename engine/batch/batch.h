@@ -1,6 +1,6 @@
-// A Batch is a StepPlan laid out as device arrays: every integer array of the plan is copied into one
-// buffer by one upload, and handed out as views. Made by a rank worker for each step, on the engine
-// thread; the views are valid until the next step of the same buffer.
+// A Batch is a StepPlan laid out as device arrays: every integer array of the plan is copied into
+// one buffer by one upload, and handed out as views. Made by a rank worker for each step, on the
+// engine thread; the views are valid until the next step of the same buffer.
 #pragma once
 
 #include <cstdint>
@@ -14,23 +14,23 @@ namespace tessera {
 
 // Where a rank keeps what outlives a step, and how large a step may be. Allocated at load.
 struct BatchLimits {
-  int rows_max = 0;         // T
-  int sequences_max = 0;    // slots
-  int positions_max = 0;    // P, the longest context
-  int groups = 1;           // attention groups
-  int logit_rows_max = 64;  // rows of logits computed at once
+  int rows_max = 0;              // T
+  int sequences_max = 0;         // slots
+  int positions_max = 0;         // P, the longest context
+  int groups = 1;                // attention groups
+  int logit_rows_max = 64;       // rows of logits computed at once
   int64_t integers_max() const;  // capacity of one step's buffer
 };
 
 struct BatchMemory {
-  Tensor integers;      // [integers_max]  i32
-  Tensor tokens;        // [rows_max + cached]  i32, resolved on the device
-  Tensor last_tokens;   // [slots]  i32
-  Tensor history;       // [slots, P]  i32
-  Tensor results;       // [samples_max]  i32 tokens
-  Tensor logprobs;      // [samples_max, 1 + kMaxLogprobs]  f32
-  Tensor logprob_ids;   // [samples_max, 1 + kMaxLogprobs]  i32
-  Tensor accepted;      // [trees_max, kMaxPath]  i32
+  Tensor integers;     // [integers_max]  i32
+  Tensor tokens;       // [rows_max + cached]  i32, resolved on the device
+  Tensor last_tokens;  // [slots]  i32
+  Tensor history;      // [slots, P]  i32
+  Tensor results;      // [samples_max]  i32 tokens
+  Tensor logprobs;     // [samples_max, 1 + kMaxLogprobs]  f32
+  Tensor logprob_ids;  // [samples_max, 1 + kMaxLogprobs]  i32
+  Tensor accepted;     // [trees_max, kMaxPath]  i32
 };
 BatchMemory allocate_batch_memory(Region& region, const BatchLimits& limits);
 
@@ -62,8 +62,8 @@ struct Batch {
   std::vector<Group> groups;
   // Rows with logits, cut into pieces of logit_rows_max, each with the samples drawn from it.
   struct LogitPiece {
-    Tensor rows;          // [R']  i32
-    Tensor samples;       // [n', sizeof(SampleRow)]  u8; logits_row counts within the piece
+    Tensor rows;     // [R']  i32
+    Tensor samples;  // [n', sizeof(SampleRow)]  u8; logits_row counts within the piece
     int sample_begin = 0;
     int sample_count = 0;
   };

@@ -1,6 +1,6 @@
-// The socket of techniques that decide, per step and residual branch, whether a segment computes it.
-// A policy object belongs to one request; it is asked on the engine thread before a step is launched
-// and holds no tensors. Its answers depend on the request alone, never on batch-mates.
+// The socket of techniques that decide, per step and residual branch, whether a segment computes
+// it. A policy object belongs to one request; it is asked on the engine thread before a step is
+// launched and holds no tensors. Its answers depend on the request alone, never on batch-mates.
 #pragma once
 
 #include <string>
@@ -33,8 +33,8 @@ class BranchPolicy {
   // token keeps its verdicts for ever: when it is recomputed after preemption they are asked again.
   virtual std::vector<Verdict> verdicts(bool of_prompt) const = 0;
 
-  // Layers whose attention never runs for generated tokens: they store no KV for them, and read none,
-  // so the KV of the prompt may be freed there once the prompt is done.
+  // Layers whose attention never runs for generated tokens: they store no KV for them, and read
+  // none, so the KV of the prompt may be freed there once the prompt is done.
   virtual std::vector<int> layers_without_generated_kv() const = 0;
 
   // Names everything about the policy that changes KV contents; part of the prefix-cache namespace.

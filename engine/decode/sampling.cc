@@ -35,9 +35,9 @@ absl::Status take(const std::string& field, const std::optional<T>& given,
   const double value = static_cast<double>(*given);
   const bool above = low_open ? value > low : value >= low;
   if (!(above && value <= high)) {
-    return outside(field, value,
-                   std::string("in ") + (low_open ? "(" : "[") + text_of(low) + ", " +
-                       text_of(high) + "]");
+    return outside(
+        field, value,
+        std::string("in ") + (low_open ? "(" : "[") + text_of(low) + ", " + text_of(high) + "]");
   }
   out = static_cast<Out>(*given);
   return absl::OkStatus();

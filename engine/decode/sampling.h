@@ -1,5 +1,5 @@
-// The sampling and stopping parameters of one request after defaults and validation: what `SampleRow`
-// is filled from. Made on the server's thread at submit, read on the engine thread.
+// The sampling and stopping parameters of one request after defaults and validation: what
+// `SampleRow` is filled from. Made on the server's thread at submit, read on the engine thread.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,9 @@ struct Sampling {
   int prompt_logprobs = -1;  // alternatives per prompt token; -1 = none
 };
 
-// Defaults: the request's values, else generation_config.json's (unless `neutral`), else temperature 1.
-// INVALID_ARGUMENT names the field and its bound. `drawn_seed` is used when the request has none.
+// Defaults: the request's values, else generation_config.json's (unless `neutral`), else
+// temperature 1. INVALID_ARGUMENT names the field and its bound. `drawn_seed` is used when the
+// request has none.
 absl::StatusOr<Sampling> resolve_sampling(const SamplingParams& params,
                                           const ResponseParams& response,
                                           const GenerationDefaults& defaults, bool neutral,

@@ -1,5 +1,5 @@
-// The buffers of one forward pass on one rank, allocated once for the largest step. A pass uses rows
-// [0, T') of each.
+// The buffers of one forward pass on one rank, allocated once for the largest step. A pass uses
+// rows [0, T') of each.
 #pragma once
 
 #include <algorithm>
@@ -10,21 +10,21 @@
 namespace tessera {
 
 struct Activations {
-  Tensor residual;  // [T, D]                  f32
-  Tensor normed;    // [T, D]                  activation type
-  Tensor qkv;       // [T, (H + 2*Hkv) * Dh]   f32, this rank's heads
-  Tensor q;         // [T, H, Dh]              activation type
-  Tensor mixed;     // [T, H, Dh]              activation type: what attention returns
-  Tensor gate_up;   // [T, 2F]                 f32
-  Tensor ffn;       // [T, F]                  activation type
-  Tensor delta;     // [T, D]                  f32: output of a branch
-  Tensor logits;    // [R', V]                 f32, of one piece; gathered over ranks
+  Tensor residual;     // [T, D]                  f32
+  Tensor normed;       // [T, D]                  activation type
+  Tensor qkv;          // [T, (H + 2*Hkv) * Dh]   f32, this rank's heads
+  Tensor q;            // [T, H, Dh]              activation type
+  Tensor mixed;        // [T, H, Dh]              activation type: what attention returns
+  Tensor gate_up;      // [T, 2F]                 f32
+  Tensor ffn;          // [T, F]                  activation type
+  Tensor delta;        // [T, D]                  f32: output of a branch
+  Tensor logits;       // [R', V]                 f32, of one piece; gathered over ranks
   Tensor logits_part;  // [R', V / ranks]      f32, empty on one rank
 };
 
 inline Activations allocate_activations(Region& region, const ModelConfig& config,
-                                        const Shard& shard, const BatchLimits& limits,
-                                        DType dtype, int ranks) {
+                                        const Shard& shard, const BatchLimits& limits, DType dtype,
+                                        int ranks) {
   const int64_t T = limits.rows_max;
   const int64_t H = shard.heads.size(), Hkv = shard.kv_heads.size(), Dh = config.head_width;
   Activations a;

@@ -1,5 +1,5 @@
-// The socket of techniques that decide who attends to what, layer by layer, beyond what the checkpoint
-// says. Asked once at load; pages that no later query can see are freed.
+// The socket of techniques that decide who attends to what, layer by layer, beyond what the
+// checkpoint says. Asked once at load; pages that no later query can see are freed.
 #pragma once
 
 #include <vector>

@@ -16,22 +16,22 @@ absl::Status LinearLayer::load(const ModelFolder& folder, Stream& stream) const 
     const auto weight = folder.tensor(part.name + ".weight", {part.rows, part.columns});
     if (!weight.ok()) return weight.status();
     const size_t element = size_of(weight->dtype);
-    pack_weight(stream,
-                {.source = weight->bytes.data() +
-                           (part.row_slice.begin * part.columns + part.column_slice.begin) * element,
-                 .source_dtype = weight->dtype,
-                 .N = part.row_slice.size(),
-                 .K = part.column_slice.size(),
-                 .source_stride = part.columns,
-                 .w = weight_,
-                 .column = column});
+    pack_weight(stream, {.source = weight->bytes.data() +
+                                   (part.row_slice.begin * part.columns + part.column_slice.begin) *
+                                       element,
+                         .source_dtype = weight->dtype,
+                         .N = part.row_slice.size(),
+                         .K = part.column_slice.size(),
+                         .source_stride = part.columns,
+                         .w = weight_,
+                         .column = column});
     if (!bias_.empty()) {
       const auto bias = folder.tensor(part.name + ".bias", {part.rows});
       if (!bias.ok()) return bias.status();
-      load_vector(stream, {.source = bias->bytes.data() +
-                                     part.row_slice.begin * size_of(bias->dtype),
-                           .source_dtype = bias->dtype,
-                           .out = bias_.rows(column, part.row_slice.size())});
+      load_vector(stream,
+                  {.source = bias->bytes.data() + part.row_slice.begin * size_of(bias->dtype),
+                   .source_dtype = bias->dtype,
+                   .out = bias_.rows(column, part.row_slice.size())});
     }
     column += part.row_slice.size();
   }

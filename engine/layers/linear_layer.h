@@ -1,6 +1,6 @@
-// Weights of a linear layer as a rank holds them: packed columns, optionally from several checkpoint
-// tensors side by side (q|k|v, gate|up), and their loading. Memory belongs to the region given at
-// construction.
+// Weights of a linear layer as a rank holds them: packed columns, optionally from several
+// checkpoint tensors side by side (q|k|v, gate|up), and their loading. Memory belongs to the region
+// given at construction.
 #pragma once
 
 #include <string>
@@ -13,8 +13,8 @@
 
 namespace tessera {
 
-// One checkpoint tensor [rows, columns] (a Hugging Face weight: rows are outputs) and the part of it
-// that this rank holds.
+// One checkpoint tensor [rows, columns] (a Hugging Face weight: rows are outputs) and the part of
+// it that this rank holds.
 struct LinearPart {
   std::string name;  // without ".weight" / ".bias"
   int64_t rows = 0, columns = 0;

@@ -1,4 +1,5 @@
-// The architectures this build knows; registered under their checkpoint names in engine/run/builtin.cc.
+// The architectures this build knows; registered under their checkpoint names in
+// engine/run/builtin.cc.
 #pragma once
 
 #include "engine/models/model.h"

@@ -42,9 +42,9 @@ DecoderModel::DecoderModel(const ModelShape& shape, Region& weights)
                              {at + "self_attn.k_proj", c.kv_heads * Dh, D, kv_rows, whole(D)},
                              {at + "self_attn.v_proj", c.kv_heads * Dh, D, kv_rows, whole(D)}},
                             c.attention_bias);
-    block.out = LinearLayer(weights, dtype,
-                            {{at + "self_attn.o_proj", D, c.heads * Dh, whole(D), q_rows}},
-                            c.attention_output_bias && first);
+    block.out =
+        LinearLayer(weights, dtype, {{at + "self_attn.o_proj", D, c.heads * Dh, whole(D), q_rows}},
+                    c.attention_output_bias && first);
     block.gate_up = LinearLayer(weights, dtype,
                                 {{at + "mlp.gate_proj", F, D, shard_.ffn, whole(D)},
                                  {at + "mlp.up_proj", F, D, shard_.ffn, whole(D)}},
@@ -53,11 +53,12 @@ DecoderModel::DecoderModel(const ModelShape& shape, Region& weights)
                              c.mlp_bias && first);
     blocks_.push_back(std::move(block));
   }
-  embedding_ = LinearLayer(
-      weights, dtype, {{"model.embed_tokens", c.vocab_size, D, shard_.vocabulary, whole(D)}}, false);
+  embedding_ =
+      LinearLayer(weights, dtype,
+                  {{"model.embed_tokens", c.vocab_size, D, shard_.vocabulary, whole(D)}}, false);
   if (!c.tied_embeddings) {
-    head_ = LinearLayer(weights, dtype,
-                        {{"lm_head", c.vocab_size, D, shard_.vocabulary, whole(D)}}, false);
+    head_ = LinearLayer(weights, dtype, {{"lm_head", c.vocab_size, D, shard_.vocabulary, whole(D)}},
+                        false);
   }
   final_gain_ = weights.allocate(DType::kF32, {D});
   rotation_ = weights.allocate(DType::kF32, {positions_max_, 2, Dh / 2});
@@ -67,8 +68,10 @@ absl::Status DecoderModel::load(const ModelFolder& folder, Stream& stream) {
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
     const Block& block = blocks_[layer];
     const std::string at = "model.layers." + std::to_string(layer) + ".";
-    absl::Status status = load_gain(folder, at + "input_layernorm.weight", block.attention_gain, stream);
-    status.Update(load_gain(folder, at + "post_attention_layernorm.weight", block.mlp_gain, stream));
+    absl::Status status =
+        load_gain(folder, at + "input_layernorm.weight", block.attention_gain, stream);
+    status.Update(
+        load_gain(folder, at + "post_attention_layernorm.weight", block.mlp_gain, stream));
     if (config_.qk_norm) {
       status.Update(load_gain(folder, at + "self_attn.q_norm.weight", block.q_gain, stream));
       status.Update(load_gain(folder, at + "self_attn.k_norm.weight", block.k_gain, stream));
@@ -154,7 +157,7 @@ void DecoderModel::forward(const Pass& pass) const {
 }
 
 Tensor DecoderModel::attend(const Pass& pass, const RowSet& active, int layer,
-                       const Tensor& normed) const {
+                            const Tensor& normed) const {
   const Block& block = blocks_[layer];
   const int64_t T = active.rows, H = shard_.heads.size(), Hkv = shard_.kv_heads.size();
   const int64_t Dh = config_.head_width;
@@ -195,7 +198,7 @@ Tensor DecoderModel::attend(const Pass& pass, const RowSet& active, int layer,
 }
 
 Tensor DecoderModel::feed_forward(const Pass& pass, const RowSet& active, int layer,
-                             const Tensor& normed) const {
+                                  const Tensor& normed) const {
   const Block& block = blocks_[layer];
   const Tensor gate_up = pass.scratch.gate_up.rows(0, active.rows);
   const Tensor ffn = pass.scratch.ffn.rows(0, active.rows);

@@ -1,6 +1,6 @@
-// The decoder-only transformer that Llama, Mistral, Qwen2 and Qwen3 share: pre-norm blocks of grouped
-// query attention with rotary positions and a SwiGLU ffn. What differs between families is in
-// ModelConfig (biases, head norms, windows, widths); their files only name it.
+// The decoder-only transformer that Llama, Mistral, Qwen2 and Qwen3 share: pre-norm blocks of
+// grouped query attention with rotary positions and a SwiGLU ffn. What differs between families is
+// in ModelConfig (biases, head norms, windows, widths); their files only name it.
 #pragma once
 
 #include "engine/layers/linear_layer.h"

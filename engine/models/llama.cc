@@ -1,4 +1,5 @@
-// LlamaForCausalLM: Llama 2, 3, 3.1, 3.2 and everything published in that form (TinyLlama, SmolLM2, R1 distills).
+// LlamaForCausalLM: Llama 2, 3, 3.1, 3.2 and everything published in that form (TinyLlama, SmolLM2,
+// R1 distills).
 #include "engine/models/architectures.h"
 #include "engine/models/decoder.h"
 

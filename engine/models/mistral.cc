@@ -1,4 +1,5 @@
-// MistralForCausalLM: Mistral 7B 0.1 (windowed) to 0.3 and Nemo (head width apart from width / heads).
+// MistralForCausalLM: Mistral 7B 0.1 (windowed) to 0.3 and Nemo (head width apart from width /
+// heads).
 #include "engine/models/architectures.h"
 #include "engine/models/decoder.h"
 

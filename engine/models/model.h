@@ -1,6 +1,7 @@
-// The Architecture socket: how layers are wired. A model object is one rank's share of one checkpoint:
-// it allocates its weights in a region, loads them through a stream, and appends the ops of a forward
-// pass. Owned by a rank worker; used on the engine thread; touches no tensor memory.
+// The Architecture socket: how layers are wired. A model object is one rank's share of one
+// checkpoint: it allocates its weights in a region, loads them through a stream, and appends the
+// ops of a forward pass. Owned by a rank worker; used on the engine thread; touches no tensor
+// memory.
 #pragma once
 
 #include <memory>
@@ -18,9 +19,9 @@ struct Pass {
   const Batch& batch;
   const BatchMemory& memory;
   const Activations& scratch;
-  const std::vector<KvLayer>& kv;             // [L]
-  const std::vector<int>& group_of_layer;     // [L] attention group
-  const std::vector<AttentionSpec>& groups;   // what each group's layers attend to
+  const std::vector<KvLayer>& kv;            // [L]
+  const std::vector<int>& group_of_layer;    // [L] attention group
+  const std::vector<AttentionSpec>& groups;  // what each group's layers attend to
 };
 
 class Model {
@@ -32,7 +33,8 @@ class Model {
   // Residual branches in execution order.
   virtual std::vector<Site> sites() const = 0;
 
-  // Rows of the batch through all layers; stores KV, leaves the finished stream in scratch.residual.
+  // Rows of the batch through all layers; stores KV, leaves the finished stream in
+  // scratch.residual.
   virtual void forward(const Pass& pass) const = 0;
 
   // Logits [R', V] of rows `rows` [R'] of the finished stream.
@@ -44,8 +46,8 @@ struct ModelShape {
   const ModelConfig* config;
   Shard shard;
   Rank rank;
-  DType dtype;           // of weights, activations and KV: kBf16 or kF32
-  int64_t positions_max; // rows of the rotation table
+  DType dtype;            // of weights, activations and KV: kBf16 or kF32
+  int64_t positions_max;  // rows of the rotation table
 };
 using ModelFactory = std::unique_ptr<Model> (*)(const ModelShape& shape, Region& weights);
 

@@ -35,8 +35,7 @@ absl::StatusOr<Shard> shard_of(const ModelConfig& config, int rank, int ranks) {
     shard.kv_heads = {head, head + 1};
   }
   shard.ffn = even_slice(config.ffn_width, rank, ranks);
-  shard.vocabulary_columns =
-      round_up(config.vocab_size, int64_t{kPanelColumns} * ranks) / ranks;
+  shard.vocabulary_columns = round_up(config.vocab_size, int64_t{kPanelColumns} * ranks) / ranks;
   if (ranks == 1) shard.vocabulary_columns = config.vocab_size;
   shard.vocabulary.begin = std::min<int64_t>(config.vocab_size, rank * shard.vocabulary_columns);
   shard.vocabulary.end =

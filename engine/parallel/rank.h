@@ -26,14 +26,15 @@ struct Slice {
 // What one rank holds. Query heads, ffn columns and vocabulary are split evenly; KV heads too, or
 // replicated when there are more ranks than KV heads.
 struct Shard {
-  Slice heads;       // of H
-  Slice kv_heads;    // of Hkv
-  Slice ffn;         // of F
-  Slice vocabulary;  // of V; the last rank's may end beyond V, in padding columns
+  Slice heads;                     // of H
+  Slice kv_heads;                  // of Hkv
+  Slice ffn;                       // of F
+  Slice vocabulary;                // of V; the last rank's may end beyond V, in padding columns
   int64_t vocabulary_columns = 0;  // columns every rank has, for gathering
 };
 
-// INVALID_ARGUMENT names what cannot be divided: "attention heads (14) cannot be divided among 4 ranks".
+// INVALID_ARGUMENT names what cannot be divided: "attention heads (14) cannot be divided among 4
+// ranks".
 absl::StatusOr<Shard> shard_of(const ModelConfig& config, int rank, int ranks);
 
 }  // namespace tessera

@@ -9,8 +9,7 @@ namespace tessera {
 namespace {
 
 // JSON that came as text in `field`; `otherwise` when it is empty.
-absl::StatusOr<nlohmann::ordered_json> parse_json(const std::string& field,
-                                                  const std::string& text,
+absl::StatusOr<nlohmann::ordered_json> parse_json(const std::string& field, const std::string& text,
                                                   nlohmann::ordered_json otherwise) {
   if (text.empty()) return otherwise;
   nlohmann::ordered_json parsed = nlohmann::ordered_json::parse(text, nullptr, false);
@@ -52,9 +51,9 @@ absl::StatusOr<std::vector<int32_t>> prompt_of(const ServedModel& model,
   const auto& ids = std::get<std::vector<int32_t>>(request.input);
   for (size_t at = 0; at < ids.size(); ++at) {
     if (ids[at] < 0 || ids[at] >= model.config.vocab_size) {
-      return absl::InvalidArgumentError(
-          "token_ids[" + std::to_string(at) + "] is " + std::to_string(ids[at]) +
-          ", must be in [0, " + std::to_string(model.config.vocab_size - 1) + "]");
+      return absl::InvalidArgumentError("token_ids[" + std::to_string(at) + "] is " +
+                                        std::to_string(ids[at]) + ", must be in [0, " +
+                                        std::to_string(model.config.vocab_size - 1) + "]");
     }
   }
   return ids;
@@ -64,10 +63,9 @@ absl::Status check_length(const ServedModel& model, LiveRequest& live) {
   const int64_t length = static_cast<int64_t>(live.prompt.size());
   if (length == 0) return absl::InvalidArgumentError("prompt is empty: at least one token");
   if (length >= model.context_tokens) {
-    return absl::InvalidArgumentError("prompt has " + std::to_string(length) +
-                                      " tokens, the context holds " +
-                                      std::to_string(model.context_tokens) +
-                                      " with at least one for the output");
+    return absl::InvalidArgumentError(
+        "prompt has " + std::to_string(length) + " tokens, the context holds " +
+        std::to_string(model.context_tokens) + " with at least one for the output");
   }
   if (length + 1 > model.prompt_tokens_max) {
     return absl::InvalidArgumentError("prompt has " + std::to_string(length) +
@@ -148,16 +146,16 @@ absl::StatusOr<std::unique_ptr<LiveRequest>> accept_request(const ServedModel& m
   if (!stops.ok()) return stops.status();
   live->stop_strings = *std::move(stops);
   for (int index = 0; index < live->sampling.outputs; ++index) {
-    auto output = std::make_unique<Output>(Output{
-        .request = live.get(),
-        .sequence = kNoSequence,
-        .index = index,
-        .emitted = 0,
-        .finished = std::nullopt,
-        .text = IncrementalText(*model.tokenizer, asked.response.skip_special_tokens),
-        .stops = StopWatch(live->stop_strings, asked.stopping.include_stop_in_output),
-        .proposer = nullptr,
-        .draft = {}});
+    auto output = std::make_unique<Output>(
+        Output{.request = live.get(),
+               .sequence = kNoSequence,
+               .index = index,
+               .emitted = 0,
+               .finished = std::nullopt,
+               .text = IncrementalText(*model.tokenizer, asked.response.skip_special_tokens),
+               .stops = StopWatch(live->stop_strings, asked.stopping.include_stop_in_output),
+               .proposer = nullptr,
+               .draft = {}});
     live->outputs.push_back(std::move(output));
   }
   status = choose_techniques(model, *live);

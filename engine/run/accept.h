@@ -1,5 +1,5 @@
-// From a client's request to a LiveRequest: defaults, bounds, template, tokens, techniques. Runs on the
-// caller's thread; uses only what is immutable after load.
+// From a client's request to a LiveRequest: defaults, bounds, template, tokens, techniques. Runs on
+// the caller's thread; uses only what is immutable after load.
 #pragma once
 
 #include <memory>
@@ -19,9 +19,9 @@ struct ServedModel {
   ModelConfig config;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ChatTemplates> chat;  // tells why chat is refused, where it is
-  std::vector<int32_t> end_ids;        // union of the three files
+  std::vector<int32_t> end_ids;         // union of the three files
   int64_t context_tokens = 0;
-  int64_t prompt_tokens_max = 0;       // what the KV pool can hold
+  int64_t prompt_tokens_max = 0;  // what the KV pool can hold
   bool neutral_sampling = false;
   BranchModel branch_model;
   TechniqueSettings proposer, branch_policy;  // of the deployment

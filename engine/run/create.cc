@@ -29,9 +29,10 @@ absl::Status check_settings(const EngineConfig& config) {
   status.Update(check_range("schedule.tokens_per_step",
                             static_cast<double>(schedule.tokens_per_step), 0, 65536));
   status.Update(check_range("schedule.steps_in_flight", schedule.steps_in_flight, 1, 2));
-  status.Update(check_range("schedule.step_time_target_seconds",
-                            schedule.step_time_target_seconds, 0.001, 3600));
-  status.Update(check_range("kv_cache.memory_fraction", config.kv_cache.memory_fraction, 0.001, 0.95));
+  status.Update(check_range("schedule.step_time_target_seconds", schedule.step_time_target_seconds,
+                            0.001, 3600));
+  status.Update(
+      check_range("kv_cache.memory_fraction", config.kv_cache.memory_fraction, 0.001, 0.95));
   status.Update(check_range("kv_cache.watermark", config.kv_cache.watermark, 0, 0.5));
   status.Update(check_range("device.ranks", config.device.ranks, 1, 64));
   status.Update(check_range("device.threads", config.device.threads, 0, 4096));
@@ -49,8 +50,8 @@ absl::Status check_settings(const EngineConfig& config) {
   return status;
 }
 
-// Layers that share spec and page lifetime. Layers that the deployment's branch policy leaves without
-// generated KV stand apart, so that their pages can go after the prompt.
+// Layers that share spec and page lifetime. Layers that the deployment's branch policy leaves
+// without generated KV stand apart, so that their pages can go after the prompt.
 std::vector<AttentionGroup> attention_groups(const ModelConfig& config,
                                              const std::vector<int>& layers_without,
                                              std::vector<int>& group_of_layer) {
@@ -58,17 +59,15 @@ std::vector<AttentionGroup> attention_groups(const ModelConfig& config,
   std::map<std::tuple<int, int, int, int, bool>, int> known;
   for (int layer = 0; layer < config.layers; ++layer) {
     const LayerAttention& from = config.layer_attention[layer];
-    const bool without = std::find(layers_without.begin(), layers_without.end(), layer) !=
-                         layers_without.end();
-    const auto [found, is_new] = known.emplace(
-        std::tuple(from.window_tokens, from.sink_tokens, from.block_stride, from.block_tokens,
-                   without),
-        static_cast<int>(groups.size()));
+    const bool without =
+        std::find(layers_without.begin(), layers_without.end(), layer) != layers_without.end();
+    const auto [found, is_new] =
+        known.emplace(std::tuple(from.window_tokens, from.sink_tokens, from.block_stride,
+                                 from.block_tokens, without),
+                      static_cast<int>(groups.size()));
     if (is_new) {
-      groups.push_back({{from.window_tokens, from.sink_tokens, from.block_stride,
-                         from.block_tokens},
-                        {},
-                        0});
+      groups.push_back(
+          {{from.window_tokens, from.sink_tokens, from.block_stride, from.block_tokens}, {}, 0});
     }
     groups[found->second].layers.push_back(layer);
     group_of_layer.push_back(found->second);
@@ -79,8 +78,8 @@ std::vector<AttentionGroup> attention_groups(const ModelConfig& config,
 KvCacheShape cache_shape(const std::vector<AttentionGroup>& groups) {
   KvCacheShape shape;
   for (const AttentionGroup& group : groups) {
-    shape.groups.push_back({group.spec.window, group.spec.sink, group.spec.block_stride,
-                            group.spec.block_tokens});
+    shape.groups.push_back(
+        {group.spec.window, group.spec.sink, group.spec.block_stride, group.spec.block_tokens});
     shape.blocks.push_back(group.blocks);
   }
   return shape;
@@ -189,9 +188,9 @@ absl::Status fit_cost_model(const WorkerPlan& plan, TextEngineParts& parts) {
   parts.limits.tokens_per_step =
       schedule.tokens_per_step > 0
           ? schedule.tokens_per_step
-          : std::max(parts.cost->token_budget(plan.limits.rows_max,
-                                              schedule.step_time_target_seconds),
-                     std::min<int64_t>(schedule.seqs_max, plan.limits.rows_max));
+          : std::max(
+                parts.cost->token_budget(plan.limits.rows_max, schedule.step_time_target_seconds),
+                std::min<int64_t>(schedule.seqs_max, plan.limits.rows_max));
   parts.limits.seqs_max = schedule.seqs_max;
   parts.limits.watermark = parts.config.kv_cache.watermark;
   parts.limits.step_time_target_seconds = schedule.step_time_target_seconds;
@@ -256,8 +255,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(const EngineConfig& confi
   if (plan.groups.size() > 64) {
     return absl::InvalidArgumentError("attention: more than 64 groups of layers");
   }
-  const absl::StatusOr<MemoryPlan> memory =
-      plan_memory(config.kv_cache, config.device.ranks, plan);
+  const absl::StatusOr<MemoryPlan> memory = plan_memory(config.kv_cache, config.device.ranks, plan);
   if (!memory.ok()) return memory.status();
   absl::Status status = start_workers(*device, plan, *folder, config.device.ranks, parts);
   if (!status.ok()) return status;
@@ -266,15 +264,15 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(const EngineConfig& confi
 
   parts.ledger.cache = cache_shape(plan.groups);
   parts.ledger.prefix_caching = config.kv_cache.prefix_caching;
-  served.prompt_tokens_max = longest_prompt(parts.ledger.cache, served.context_tokens,
-                                            parts.limits.tokens_per_step);
+  served.prompt_tokens_max =
+      longest_prompt(parts.ledger.cache, served.context_tokens, parts.limits.tokens_per_step);
   auto order = admission_orders().make(config.schedule.order, {});
   if (!order.ok()) return order.status();
   parts.order = *std::move(order);
   parts.info = model_info(served, plan.dtype);
-  parts.description = (*device)->name() + "; " + memory->table() + "\ncost model: " +
-                      parts.cost->describe() + "\ntoken budget: " +
-                      std::to_string(parts.limits.tokens_per_step) + " rows per step";
+  parts.description =
+      (*device)->name() + "; " + memory->table() + "\ncost model: " + parts.cost->describe() +
+      "\ntoken budget: " + std::to_string(parts.limits.tokens_per_step) + " rows per step";
   return std::unique_ptr<Engine>(std::make_unique<TextEngine>(std::move(parts)));
 }
 

@@ -30,8 +30,7 @@ absl::StatusOr<std::shared_ptr<Device>> Device::get(const DeviceSettings& settin
   std::weak_ptr<Device>& known = devices[{settings.backend, *isa, settings.threads}];
   if (std::shared_ptr<Device> device = known.lock()) return device;
   const bool reference = settings.backend == "reference";
-  const std::string name =
-      reference ? "reference" : "cpu " + std::string(name_of(*isa));
+  const std::string name = reference ? "reference" : "cpu " + std::string(name_of(*isa));
   auto device = std::make_shared<Device>(reference ? reference_ops() : cpu_ops(*isa), *isa,
                                          settings.threads, name);
   known = device;

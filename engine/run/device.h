@@ -1,5 +1,6 @@
-// The compute device of the process: one compute pool, one lane, one op table, shared by every engine
-// that asks for the same settings. Owned jointly by its engines; the last to go ends its threads.
+// The compute device of the process: one compute pool, one lane, one op table, shared by every
+// engine that asks for the same settings. Owned jointly by its engines; the last to go ends its
+// threads.
 #pragma once
 
 #include <memory>

@@ -88,8 +88,8 @@ int emit_tokens(const Tokenizer& tokenizer, const StepResult& result,
                           stopping.stop[output.stops.match()->index], std::nullopt, std::nullopt};
     }
     if (!finished.has_value() && output.emitted >= request.max_tokens) {
-      finished = Finished{output.index, FinishReason::kLength, std::nullopt, std::nullopt,
-                          std::nullopt};
+      finished =
+          Finished{output.index, FinishReason::kLength, std::nullopt, std::nullopt, std::nullopt};
     }
     if (finished.has_value()) break;
   }

@@ -1,4 +1,5 @@
-// From sampled tokens to events: stop conditions, detokenising, deltas, the last event. Engine thread.
+// From sampled tokens to events: stop conditions, detokenising, deltas, the last event. Engine
+// thread.
 #pragma once
 
 #include "engine/batch/step_plan.h"

@@ -1,6 +1,6 @@
-// A request the engine has accepted, and its outputs: what a step needs to know to sample for it, and
-// what was told to the client. Made on the server's thread at submit, owned by the engine thread from
-// then on.
+// A request the engine has accepted, and its outputs: what a step needs to know to sample for it,
+// and what was told to the client. Made on the server's thread at submit, owned by the engine
+// thread from then on.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@ struct Output {
   LiveRequest* request = nullptr;
   SequenceId sequence = kNoSequence;
   int index = 0;
-  int64_t emitted = 0;             // tokens that became output
+  int64_t emitted = 0;  // tokens that became output
   std::optional<FinishReason> finished;
   IncrementalText text;
   StopWatch stops;
@@ -43,10 +43,10 @@ struct LiveRequest {
   std::shared_ptr<EventSink> sink;
   Sampling sampling;
   std::vector<int32_t> prompt;
-  int64_t max_tokens = 0;              // per output, context limit included
+  int64_t max_tokens = 0;  // per output, context limit included
   int64_t min_tokens = 0;
-  std::vector<int32_t> end_ids;        // empty when ignore_eos
-  std::vector<int32_t> ban_ids;        // end and stop ids: banned until min_tokens
+  std::vector<int32_t> end_ids;  // empty when ignore_eos
+  std::vector<int32_t> ban_ids;  // end and stop ids: banned until min_tokens
   std::unique_ptr<BranchPolicy> policy;
   std::vector<std::unique_ptr<Output>> outputs;
 
@@ -59,9 +59,9 @@ struct LiveRequest {
   std::optional<Clock::time_point> first_token;
   Clock::time_point last_token;
   std::vector<double> inter_token_seconds;
-  absl::Status failure;                // set when it must end with Failed
-  bool queued = true;                  // no row granted yet; counts against the queue's bounds
-  int sequences_held = 0;              // of its outputs, still in the ledger
+  absl::Status failure;    // set when it must end with Failed
+  bool queued = true;      // no row granted yet; counts against the queue's bounds
+  int sequences_held = 0;  // of its outputs, still in the ledger
 };
 
 }  // namespace tessera

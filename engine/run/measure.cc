@@ -82,8 +82,8 @@ absl::StatusOr<std::vector<StepSample>> measure_steps(
     if (!samples.empty() && spent() + 2 * kRepetitions * samples.back().seconds > budget_seconds) {
       continue;
     }
-    const StepPlan step = synthetic_plan(plan, sites, static_cast<int32_t>(rows),
-                                         static_cast<int32_t>(position));
+    const StepPlan step =
+        synthetic_plan(plan, sites, static_cast<int32_t>(rows), static_cast<int32_t>(position));
     std::vector<double> seconds;
     for (int repetition = samples.empty() ? -1 : 0; repetition < kRepetitions; ++repetition) {
       const absl::StatusOr<double> took = time_of(workers, step);

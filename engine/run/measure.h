@@ -1,5 +1,5 @@
-// Warm-up: runs synthetic steps of several sizes on the real workers and fits the cost model to their
-// times. Runs before the engine serves; uses pages that no sequence owns yet.
+// Warm-up: runs synthetic steps of several sizes on the real workers and fits the cost model to
+// their times. Runs before the engine serves; uses pages that no sequence owns yet.
 #pragma once
 
 #include <memory>

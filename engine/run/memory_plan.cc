@@ -58,8 +58,8 @@ absl::StatusOr<MemoryPlan> sum_of_ranks(const WorkerPlan& plan, int ranks) {
 std::string MemoryPlan::table() const {
   std::ostringstream out;
   out << "memory plan: weights " << size_text(weights) << ", KV " << size_text(kv) << " ("
-      << kv_tokens << " tokens), scratch " << size_text(scratch) << ", total "
-      << size_text(total()) << " of " << size_text(available) << " available";
+      << kv_tokens << " tokens), scratch " << size_text(scratch) << ", total " << size_text(total())
+      << " of " << size_text(available) << " available";
   return out.str();
 }
 
@@ -88,8 +88,8 @@ absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int rank
   const uint64_t fixed = memory->weights + memory->scratch;
   if (fixed > available) {
     return absl::ResourceExhaustedError(
-        "weights (" + size_text(memory->weights) + ") and scratch (" +
-        size_text(memory->scratch) + ") do not fit in the " + size_text(available) +
+        "weights (" + size_text(memory->weights) + ") and scratch (" + size_text(memory->scratch) +
+        ") do not fit in the " + size_text(available) +
         " available; lower schedule.tokens_per_step, schedule.seqs_max or model.context_tokens");
   }
   int64_t blocks = settings.blocks;
@@ -98,8 +98,8 @@ absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int rank
                               ? settings.bytes
                               : static_cast<uint64_t>(settings.memory_fraction *
                                                       static_cast<double>(available - fixed));
-    blocks = static_cast<int64_t>(std::min<uint64_t>(pool / std::max<uint64_t>(bytes_per_block, 1),
-                                                     int64_t{1} << 30));
+    blocks = static_cast<int64_t>(
+        std::min<uint64_t>(pool / std::max<uint64_t>(bytes_per_block, 1), int64_t{1} << 30));
   }
   for (AttentionGroup& group : plan.groups) {
     group.blocks = std::min(blocks, useful_blocks(group, plan.limits));

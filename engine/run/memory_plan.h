@@ -14,8 +14,8 @@ namespace tessera {
 
 struct MemoryPlan {
   uint64_t weights = 0, kv = 0, scratch = 0;  // bytes, all ranks together
-  uint64_t available = 0;                     // before loading: free memory within the cgroup's limit
-  int64_t kv_tokens = 0;                      // positions the KV pool holds
+  uint64_t available = 0;  // before loading: free memory within the cgroup's limit
+  int64_t kv_tokens = 0;   // positions the KV pool holds
   uint64_t total() const { return weights + kv + scratch; }
   std::string table() const;
 };

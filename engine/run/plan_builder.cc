@@ -206,8 +206,8 @@ void PlanBuilder::add_tree(const GrantedRows& grant, GrantSamples& samples) {
   }
 }
 
-SampleRow PlanBuilder::sample_row(const GrantedRows& grant, const Output& output,
-                                  int32_t position, int64_t output_tokens) {
+SampleRow PlanBuilder::sample_row(const GrantedRows& grant, const Output& output, int32_t position,
+                                  int64_t output_tokens) {
   const LiveRequest& request = *output.request;
   SampleRow row = sample_row_of(request.sampling, output.index);
   row.position = position;

@@ -1,5 +1,5 @@
-// Builds the StepPlan of one step, grant by grant: rows, pages, drafts, sampling. Pure host arithmetic on
-// the engine thread.
+// Builds the StepPlan of one step, grant by grant: rows, pages, drafts, sampling. Pure host
+// arithmetic on the engine thread.
 #pragma once
 
 #include <span>
@@ -19,9 +19,9 @@ struct GrantedRows {
   bool token_in_flight = false;  // the one row's token is still being computed by the step before
   bool samples = false;          // the last row's (drafts: every row's) logits become a token
   int32_t cached_tokens = 0;     // first chunk: positions found in the prefix cache
-  std::span<const int32_t> tokens;                // all known tokens of the sequence
-  std::vector<std::span<const int32_t>> tables;   // per attention group: page of each 16 positions
-  const Draft* draft = nullptr;  // rows beyond the first are these drafts
+  std::span<const int32_t> tokens;               // all known tokens of the sequence
+  std::vector<std::span<const int32_t>> tables;  // per attention group: page of each 16 positions
+  const Draft* draft = nullptr;                  // rows beyond the first are these drafts
 };
 
 // Where the sampled tokens of a grant stand in the StepResult.
@@ -30,7 +30,7 @@ struct GrantSamples {
   int32_t sample_count = 0;
   int32_t prompt_sample_begin = 0;  // log-probabilities of prompt tokens, first_position + 1 ...
   int32_t prompt_sample_count = 0;
-  int32_t tree = -1;                // index into StepPlan::trees
+  int32_t tree = -1;  // index into StepPlan::trees
 };
 
 class PlanBuilder {

@@ -39,8 +39,8 @@ Allocations allocate_all(const WorkerPlan& plan, const Shard& shard, const Rank&
   all.memory = allocate_batch_memory(scratch, plan.limits);
   all.activations =
       allocate_activations(scratch, config, shard, plan.limits, plan.dtype, rank.count);
-  all.page_staging = scratch.allocate(
-      plan.dtype, {kPagesAtOnce, 2, Hkv, kKvBlockTokens, config.head_width});
+  all.page_staging =
+      scratch.allocate(plan.dtype, {kPagesAtOnce, 2, Hkv, kKvBlockTokens, config.head_width});
   all.page_ids = scratch.allocate(DType::kI32, {kPagesAtOnce});
   return all;
 }

@@ -1,5 +1,6 @@
-// One rank of one engine: its share of the weights, its KV pages, its stream. It executes serialised
-// StepPlans and decides nothing. Used on the engine thread; tensors are touched by the lane only.
+// One rank of one engine: its share of the weights, its KV pages, its stream. It executes
+// serialised StepPlans and decides nothing. Used on the engine thread; tensors are touched by the
+// lane only.
 #pragma once
 
 #include <chrono>
@@ -53,7 +54,8 @@ class RankWorker {
   StepResult collect();
   bool oldest_is_done() const;
 
-  // Copies pages of one layer out to canonical form or in from it; waits. [n, 2, Hkv, 16, Dh] elements.
+  // Copies pages of one layer out to canonical form or in from it; waits. [n, 2, Hkv, 16, Dh]
+  // elements.
   std::vector<std::byte> export_pages(int layer, std::span<const int32_t> pages);
   void import_pages(int layer, std::span<const int32_t> pages, std::span<const std::byte> bytes);
 

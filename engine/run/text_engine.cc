@@ -15,8 +15,7 @@ int64_t nanoseconds_now() {
 
 }  // namespace
 
-TextEngine::TextEngine(TextEngineParts parts)
-    : parts_(std::move(parts)), ledger_(parts_.ledger) {
+TextEngine::TextEngine(TextEngineParts parts) : parts_(std::move(parts)), ledger_(parts_.ledger) {
   for (int32_t slot = parts_.device_slots - 1; slot >= 0; --slot) free_slots_.push_back(slot);
   heartbeat_ns_ = nanoseconds_now();
   thread_ = std::thread([this] { run(); });
@@ -172,8 +171,7 @@ void TextEngine::admit(std::unique_ptr<LiveRequest> live) {
     }
     spec.cache_namespace = request.cache_salt;
     // Prompt log-probabilities need the logits of every prompt row, so nothing may be skipped.
-    spec.prefix_caching =
-        !request.bypass_prefix_cache && live->sampling.prompt_logprobs < 0;
+    spec.prefix_caching = !request.bypass_prefix_cache && live->sampling.prompt_logprobs < 0;
     if (live->policy != nullptr) {
       const std::string kv = live->policy->kv_namespace();
       if (!kv.empty()) {

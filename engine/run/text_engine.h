@@ -30,12 +30,12 @@ struct TextEngineParts {
   std::string description;
   std::unique_ptr<Meeting> meeting;
   std::vector<std::unique_ptr<RankWorker>> workers;
-  std::vector<int> group_of_layer;     // [L] attention group
+  std::vector<int> group_of_layer;  // [L] attention group
   LedgerShape ledger;
   StepLimits limits;
-  std::unique_ptr<CostModel> cost;     // limits.cost points to it
+  std::unique_ptr<CostModel> cost;  // limits.cost points to it
   std::unique_ptr<AdmissionOrder> order;
-  int device_slots = 0;                // rows of the device's history
+  int device_slots = 0;  // rows of the device's history
 };
 
 class TextEngine final : public Engine {

@@ -26,8 +26,8 @@ void TextEngine::propose_drafts() {
     if (seq.state != SequenceState::kRunning || seq.in_flight > 0 || seq.in_prompt()) continue;
     const int64_t room = output->request->max_tokens - output->emitted - 1;
     if (room <= 0) continue;
-    output->draft = output->proposer->propose(seq.tokens, kDraftsMax,
-                                              static_cast<int>(std::min<int64_t>(room, kDraftsMax)));
+    output->draft = output->proposer->propose(
+        seq.tokens, kDraftsMax, static_cast<int>(std::min<int64_t>(room, kDraftsMax)));
     if (!output->draft.tokens.empty()) {
       ledger_.want_rows(sequence, 1 + static_cast<int64_t>(output->draft.tokens.size()));
     }
@@ -190,8 +190,7 @@ void TextEngine::collect_step() {
 
 std::vector<SampledToken> TextEngine::sampled_tokens(const Grant& grant,
                                                      const GrantSamples& samples,
-                                                     const StepResult& result,
-                                                     const Output& output,
+                                                     const StepResult& result, const Output& output,
                                                      StepReport& report) const {
   if (grant.kind != RowKind::kVerify) {
     return {{result.tokens[samples.sample_begin], samples.sample_begin}};
@@ -226,8 +225,9 @@ GrantOutcome TextEngine::commit_grant(const Grant& grant, const GrantSamples& sa
   output.draft = {};
   for (const SampledToken& token : tokens) {
     if (token.id < 0) {
-      live.failure = absl::InternalError("no token could be drawn: the logits are not finite, or "
-                                         "every token is banned");
+      live.failure = absl::InternalError(
+          "no token could be drawn: the logits are not finite, or "
+          "every token is banned");
     }
   }
   if (!live.failure.ok()) {

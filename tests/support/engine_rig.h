@@ -67,10 +67,9 @@ class Transcript final : public EventSink {
   // Until `tokens` tokens of the first output arrived, or the request ended.
   void wait_for_tokens(int64_t tokens) {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait_for(lock, std::chrono::seconds(120),
-                      [&] {
-                        return ended_ || (!outputs_.empty() && outputs_[0].token_count >= tokens);
-                      });
+    changed_.wait_for(lock, std::chrono::seconds(120), [&] {
+      return ended_ || (!outputs_.empty() && outputs_[0].token_count >= tokens);
+    });
   }
 
   const absl::Status& failure() const { return failure_; }

@@ -1,4 +1,5 @@
-// Runs one model on one rank without an engine: StepPlans of a single sequence, logits of every row.
+// Runs one model on one rank without an engine: StepPlans of a single sequence, logits of every
+// row.
 #pragma once
 
 #include <memory>

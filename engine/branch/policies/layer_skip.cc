@@ -1,6 +1,6 @@
-// Unified Layer Skipping (Liu et al., 2024). While generating, only a fixed, evenly spread subset of
-// layers runs, chosen from the target speed-up alone; prompts run all layers. Input-independent, so
-// batching and KV caching keep working. Lossy unless the model was fine-tuned for it.
+// Unified Layer Skipping (Liu et al., 2024). While generating, only a fixed, evenly spread subset
+// of layers runs, chosen from the target speed-up alone; prompts run all layers. Input-independent,
+// so batching and KV caching keep working. Lossy unless the model was fine-tuned for it.
 #include "engine/branch/policies/layer_skip.h"
 
 #include <cmath>

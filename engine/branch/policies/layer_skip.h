@@ -1,5 +1,5 @@
-// Unified Layer Skipping as a branch policy; see layer_skip.cc. The header exists for the registry line
-// and the test.
+// Unified Layer Skipping as a branch policy; see layer_skip.cc. The header exists for the registry
+// line and the test.
 #pragma once
 
 #include <vector>

@@ -1,6 +1,6 @@
-// N-gram lookup (prompt lookup decoding, Saxena 2023): text repeats itself. The longest suffix of the
-// context that occurred before is looked up in a table kept as tokens arrive, O(max_n) per token, and
-// what followed its latest occurrences is proposed, merged into one tree.
+// N-gram lookup (prompt lookup decoding, Saxena 2023): text repeats itself. The longest suffix of
+// the context that occurred before is looked up in a table kept as tokens arrive, O(max_n) per
+// token, and what followed its latest occurrences is proposed, merged into one tree.
 #include "engine/decode/proposers/ngram.h"
 
 #include <algorithm>

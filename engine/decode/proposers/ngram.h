@@ -8,10 +8,10 @@
 namespace tessera {
 
 struct NgramParams {
-  int64_t min_n = 2;    // shortest suffix looked up
-  int64_t max_n = 5;    // longest
-  int64_t tokens = 8;   // drafted after a match
-  int64_t chains = 2;   // earlier occurrences merged into one tree
+  int64_t min_n = 2;   // shortest suffix looked up
+  int64_t max_n = 5;   // longest
+  int64_t tokens = 8;  // drafted after a match
+  int64_t chains = 2;  // earlier occurrences merged into one tree
 
   template <class V>
   void visit(V& v) {

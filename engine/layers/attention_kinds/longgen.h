@@ -6,10 +6,10 @@
 namespace tessera {
 
 struct LongGenParams {
-  int64_t window = 1024;      // last tokens a sparse layer sees
-  int64_t sink = 64;          // first tokens it sees
-  int64_t block_stride = 0;   // every n-th block it sees; 0 = none
-  int64_t block_tokens = 64;  // of such a block
+  int64_t window = 1024;           // last tokens a sparse layer sees
+  int64_t sink = 64;               // first tokens it sees
+  int64_t block_stride = 0;        // every n-th block it sees; 0 = none
+  int64_t block_tokens = 64;       // of such a block
   double full_fraction = 1.0 / 3;  // of the layers, in the middle, that stay full
 
   template <class V>

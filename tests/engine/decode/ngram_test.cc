@@ -36,7 +36,9 @@ TEST(Ngram, NothingWithoutARepeat) {
 TEST(Ngram, GrowingContextEqualsAFreshProposerAndKeepsItsLimits) {
   std::mt19937 random(3);
   for (int round = 0; round < 50; ++round) {
-    const NgramParams params{.min_n = 1 + round % 3, .max_n = 3 + round % 3, .tokens = 1 + round % 9,
+    const NgramParams params{.min_n = 1 + round % 3,
+                             .max_n = 3 + round % 3,
+                             .tokens = 1 + round % 9,
                              .chains = 1 + round % 4};
     Ngram growing(params);
     std::vector<int32_t> context;

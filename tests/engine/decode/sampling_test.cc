@@ -42,14 +42,22 @@ TEST(Sampling, TheSeedIsTheRequestsOrTheDrawnOne) {
 
 TEST(Sampling, EveryFieldIsBounded) {
   const double nan = std::nan("");
-  EXPECT_THAT(resolve(with(&SamplingParams::temperature, -0.1)).status().ToString(), HasSubstr("sampling.temperature"));
-  EXPECT_THAT(resolve(with(&SamplingParams::temperature, nan)).status().ToString(), HasSubstr("sampling.temperature"));
-  EXPECT_THAT(resolve(with(&SamplingParams::top_k, -1)).status().ToString(), HasSubstr("sampling.top_k"));
-  EXPECT_THAT(resolve(with(&SamplingParams::top_p, 0.0)).status().ToString(), HasSubstr("in (0, 1]"));
-  EXPECT_THAT(resolve(with(&SamplingParams::min_p, 1.5)).status().ToString(), HasSubstr("sampling.min_p"));
-  EXPECT_THAT(resolve(with(&SamplingParams::repetition_penalty, 0.0)).status().ToString(), HasSubstr("repetition"));
-  EXPECT_THAT(resolve(with(&SamplingParams::presence_penalty, 2.5)).status().ToString(), HasSubstr("presence"));
-  EXPECT_THAT(resolve(with(&SamplingParams::frequency_penalty, nan)).status().ToString(), HasSubstr("frequency"));
+  EXPECT_THAT(resolve(with(&SamplingParams::temperature, -0.1)).status().ToString(),
+              HasSubstr("sampling.temperature"));
+  EXPECT_THAT(resolve(with(&SamplingParams::temperature, nan)).status().ToString(),
+              HasSubstr("sampling.temperature"));
+  EXPECT_THAT(resolve(with(&SamplingParams::top_k, -1)).status().ToString(),
+              HasSubstr("sampling.top_k"));
+  EXPECT_THAT(resolve(with(&SamplingParams::top_p, 0.0)).status().ToString(),
+              HasSubstr("in (0, 1]"));
+  EXPECT_THAT(resolve(with(&SamplingParams::min_p, 1.5)).status().ToString(),
+              HasSubstr("sampling.min_p"));
+  EXPECT_THAT(resolve(with(&SamplingParams::repetition_penalty, 0.0)).status().ToString(),
+              HasSubstr("repetition"));
+  EXPECT_THAT(resolve(with(&SamplingParams::presence_penalty, 2.5)).status().ToString(),
+              HasSubstr("presence"));
+  EXPECT_THAT(resolve(with(&SamplingParams::frequency_penalty, nan)).status().ToString(),
+              HasSubstr("frequency"));
   EXPECT_THAT(resolve(with(&SamplingParams::n, 0)).status().ToString(), HasSubstr("sampling.n"));
   SamplingParams bias;
   bias.logit_bias[100] = 1;

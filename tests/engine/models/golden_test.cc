@@ -1,11 +1,12 @@
-// Logits of every golden model against transformers in f32: prefill, chunked prefill and decode; and
-// the proof that the tolerance is tight enough to see the usual mistakes.
+// Logits of every golden model against transformers in f32: prefill, chunked prefill and decode;
+// and the proof that the tolerance is tight enough to see the usual mistakes.
+#include "support/golden.h"
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <functional>
 
-#include "support/golden.h"
 #include "support/model_rig.h"
 
 namespace tessera {
@@ -66,10 +67,9 @@ TEST_P(Golden, LogitsEqualTransformersInEveryChunking) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(golden_folders()),
-                         [](const auto& info) {
-                           return std::filesystem::path(info.param).filename().string();
-                         });
+INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(golden_folders()), [](const auto& info) {
+  return std::filesystem::path(info.param).filename().string();
+});
 
 // Each mistake must move some golden logit by more than ten times the tolerance.
 TEST(GoldenSensitivity, UsualMistakesShow) {

@@ -49,8 +49,10 @@ TEST(Shard, WhatCannotBeDividedIsNamed) {
   using ::testing::HasSubstr;
   EXPECT_THAT(shard_of(config_of(14, 2, 96, 64), 0, 4).status().ToString(),
               HasSubstr("attention heads (14) cannot be divided among 4 ranks"));
-  EXPECT_THAT(shard_of(config_of(12, 3, 96, 64), 0, 2).status().ToString(), HasSubstr("KV heads (3)"));
-  EXPECT_THAT(shard_of(config_of(8, 4, 97, 64), 0, 2).status().ToString(), HasSubstr("ffn width (97)"));
+  EXPECT_THAT(shard_of(config_of(12, 3, 96, 64), 0, 2).status().ToString(),
+              HasSubstr("KV heads (3)"));
+  EXPECT_THAT(shard_of(config_of(8, 4, 97, 64), 0, 2).status().ToString(),
+              HasSubstr("ffn width (97)"));
 }
 
 }  // namespace

@@ -22,9 +22,7 @@ class Engines : public testing::Test {
     }();
     return *shared;
   }
-  static std::vector<int32_t> prompt() {
-    return read_golden(golden_folder("llama_plain"), 0).ids;
-  }
+  static std::vector<int32_t> prompt() { return read_golden(golden_folder("llama_plain"), 0).ids; }
 };
 
 TEST_F(Engines, GreedyDecodingEqualsTransformers) {
@@ -142,7 +140,9 @@ TEST_F(Engines, BadRequestsAreRefusedNamingTheField) {
   };
   EXPECT_THAT(refusal([](auto& r) { r.input = std::vector<int32_t>{}; }).ToString(),
               HasSubstr("prompt is empty"));
-  EXPECT_THAT(refusal([](auto& r) { r.input = std::vector<int32_t>{1, 1 << 20}; }).ToString(),
+  EXPECT_THAT(refusal([](auto& r) {
+                r.input = std::vector<int32_t>{1, 1 << 20};
+              }).ToString(),
               HasSubstr("token_ids[1]"));
   EXPECT_THAT(refusal([](auto& r) { r.input = std::vector<int32_t>(100000, 1); }).ToString(),
               HasSubstr("the context holds"));

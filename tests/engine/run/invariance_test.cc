@@ -1,5 +1,5 @@
-// Bits never depend on company: the same requests give bit-equal tokens and log-probabilities whatever
-// runs beside them and however the engine is set up.
+// Bits never depend on company: the same requests give bit-equal tokens and log-probabilities
+// whatever runs beside them and however the engine is set up.
 #include <functional>
 #include <random>
 #include <thread>
@@ -149,20 +149,30 @@ class Invariance : public testing::Test {
   }
 };
 
-TEST_F(Invariance, ChunksOf1) { check([](auto& c) { c.schedule.tokens_per_step = 1; }); }
-TEST_F(Invariance, ChunksOf7) { check([](auto& c) { c.schedule.tokens_per_step = 7; }); }
+TEST_F(Invariance, ChunksOf1) {
+  check([](auto& c) { c.schedule.tokens_per_step = 1; });
+}
+TEST_F(Invariance, ChunksOf7) {
+  check([](auto& c) { c.schedule.tokens_per_step = 7; });
+}
 TEST_F(Invariance, ChunksOf64) {
   EXPECT_GT(check([](auto& c) { c.schedule.tokens_per_step = 64; }).cached_tokens, 0);
 }
-TEST_F(Invariance, ChunksOf512) { check([](auto& c) { c.schedule.tokens_per_step = 512; }); }
+TEST_F(Invariance, ChunksOf512) {
+  check([](auto& c) { c.schedule.tokens_per_step = 512; });
+}
 TEST_F(Invariance, WithoutPrefixCache) {
   EXPECT_EQ(check([](auto& c) { c.kv_cache.prefix_caching = false; }).cached_tokens, 0);
 }
-TEST_F(Invariance, TwoThreads) { check([](auto& c) { c.device.threads = 2; }); }
+TEST_F(Invariance, TwoThreads) {
+  check([](auto& c) { c.device.threads = 2; });
+}
 TEST_F(Invariance, PreemptedByASmallPool) {
   EXPECT_GT(check([](auto& c) { c.kv_cache.blocks = 24; }).preemptions, 0);
 }
-TEST_F(Invariance, TwoStepsInFlight) { check([](auto& c) { c.schedule.steps_in_flight = 2; }); }
+TEST_F(Invariance, TwoStepsInFlight) {
+  check([](auto& c) { c.schedule.steps_in_flight = 2; });
+}
 TEST_F(Invariance, TwoStepsInFlightInASmallPool) {
   const Happened happened = check([](auto& c) {
     c.schedule.steps_in_flight = 2;
@@ -184,9 +194,15 @@ TEST_F(Invariance, SpeculatedWithTwoStepsInFlightInASmallPool) {
   EXPECT_GT(happened.drafts, 0);
   EXPECT_GT(happened.preemptions, 0);
 }
-TEST_F(Invariance, Avx2) { check([](auto& c) { c.device.isa = "avx2"; }); }
-TEST_F(Invariance, Scalar) { check([](auto& c) { c.device.isa = "scalar"; }); }
-TEST_F(Invariance, ReferenceKernels) { check([](auto& c) { c.device.backend = "reference"; }); }
+TEST_F(Invariance, Avx2) {
+  check([](auto& c) { c.device.isa = "avx2"; });
+}
+TEST_F(Invariance, Scalar) {
+  check([](auto& c) { c.device.isa = "scalar"; });
+}
+TEST_F(Invariance, ReferenceKernels) {
+  check([](auto& c) { c.device.backend = "reference"; });
+}
 
 }  // namespace
 }  // namespace tessera

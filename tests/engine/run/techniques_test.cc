@@ -1,6 +1,6 @@
-// The plugs that prove what the core offers, each through a whole engine: tensor-parallel ranks, layer
-// skipping, sparse attention. Neutral settings are bit-identical to not having them; lossy ones give the
-// same bits alone and in company.
+// The plugs that prove what the core offers, each through a whole engine: tensor-parallel ranks,
+// layer skipping, sparse attention. Neutral settings are bit-identical to not having them; lossy
+// ones give the same bits alone and in company.
 #include <cmath>
 #include <functional>
 
