@@ -20,7 +20,7 @@ def main():
         for line in (ROOT / name).read_text(errors="replace").splitlines():
             if opened := re.match(r"namespace ([\w:]+) \{", line):
                 scope = opened.group(1)
-            if defined := re.match(r"(?:class|struct) (?:alignas\(\d+\) )?(\w+)[^;]*$", line):
+            if defined := re.match(r"(?:class|struct) (?:alignas\(\d+\) )?(\w+)(?: final)?(?: :[^:].*| \{.*)?$", line):
                 places[f"{scope}::{defined.group(1)}"].add(name)
     errors = [f"{name} is defined in {', '.join(sorted(where))}"
               for name, where in sorted(places.items()) if len(where) > 1]
