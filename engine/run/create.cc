@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "engine/run/builtin.h"
+#include "engine/run/hand_off.h"
 #include "engine/run/measure.h"
 #include "engine/run/memory_plan.h"
 #include "engine/run/text_engine.h"
@@ -212,10 +213,8 @@ ModelInfo model_info(const ServedModel& served, DType dtype) {
   return info;
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Engine>> Engine::create(const EngineConfig& config,
-                                                       EngineObserver* observer) {
+absl::StatusOr<std::unique_ptr<TextEngine>> create_text_engine(const EngineConfig& config,
+                                                               EngineObserver* observer) {
   if (absl::Status status = check_settings(config); !status.ok()) return status;
   absl::StatusOr<std::shared_ptr<Device>> device = Device::get(config.device);
   if (!device.ok()) return device.status();
@@ -273,7 +272,23 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::create(const EngineConfig& confi
   parts.description =
       (*device)->name() + "; " + memory->table() + "\ncost model: " + parts.cost->describe() +
       "\ntoken budget: " + std::to_string(parts.limits.tokens_per_step) + " rows per step";
-  return std::unique_ptr<Engine>(std::make_unique<TextEngine>(std::move(parts)));
+  return std::make_unique<TextEngine>(std::move(parts));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::create(const EngineConfig& config,
+                                                       EngineObserver* observer) {
+  absl::StatusOr<std::unique_ptr<TextEngine>> engine = create_text_engine(config, observer);
+  if (!engine.ok()) return engine.status();
+  if (config.hand_off_prefill_threshold_tokens <= 0) return *std::move(engine);
+  EngineConfig ahead = config;
+  // A step in flight may hold rows of a sequence that is about to leave.
+  ahead.schedule.steps_in_flight = 1;
+  absl::StatusOr<std::unique_ptr<TextEngine>> prefill = create_text_engine(ahead, observer);
+  if (!prefill.ok()) return prefill.status();
+  return std::make_unique<EnginePair>(*std::move(prefill), *std::move(engine),
+                                      config.hand_off_prefill_threshold_tokens);
 }
 
 }  // namespace tessera

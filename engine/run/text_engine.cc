@@ -32,13 +32,21 @@ TextEngine::~TextEngine() {
 }
 
 absl::Status TextEngine::submit(TextRequest request, std::shared_ptr<EventSink> sink) {
-  const RequestId id = request.id;
-  absl::StatusOr<std::unique_ptr<LiveRequest>> live =
-      accept_request(parts_.model, std::move(request));
+  absl::StatusOr<std::unique_ptr<LiveRequest>> live = accept(std::move(request));
   if (!live.ok()) return live.status();
-  (*live)->sink = std::move(sink);
-  const int64_t prompt_tokens = (*live)->usage.prompt_tokens;
-  const int64_t outputs = (*live)->sampling.outputs;
+  return enqueue(*std::move(live), std::move(sink));
+}
+
+absl::StatusOr<std::unique_ptr<LiveRequest>> TextEngine::accept(TextRequest request) const {
+  return accept_request(parts_.model, std::move(request));
+}
+
+absl::Status TextEngine::enqueue(std::unique_ptr<LiveRequest> live,
+                                 std::shared_ptr<EventSink> sink) {
+  live->sink = std::move(sink);
+  const RequestId id = live->request.id;
+  const int64_t prompt_tokens = live->usage.prompt_tokens;
+  const int64_t outputs = live->sampling.outputs;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!failure_.ok()) return absl::UnavailableError(std::string(failure_.message()));
@@ -54,7 +62,7 @@ absl::Status TextEngine::submit(TextRequest request, std::shared_ptr<EventSink> 
     ++open_requests_;
     queued_.waiting += outputs;
     queued_.waiting_prompt_tokens += prompt_tokens;
-    inbox_.push_back(*std::move(live));
+    inbox_.push_back(std::move(live));
   }
   changed_.notify_all();
   return absl::OkStatus();
@@ -106,6 +114,7 @@ double TextEngine::now_seconds() const {
 void TextEngine::run() {
   while (wait_for_work()) {
     drain_inbox();
+    unpack_parcels();
     expire_deadlines();
     propose_drafts();
     const bool room = static_cast<int>(flights_.size()) < parts_.config.schedule.steps_in_flight;
@@ -123,7 +132,8 @@ bool TextEngine::wait_for_work() {
   heartbeat_ns_ = nanoseconds_now();
   std::unique_lock<std::mutex> lock(mutex_);
   const auto idle = [&] {
-    return inbox_.empty() && cancels_.empty() && ledger_.idle() && flights_.empty();
+    return inbox_.empty() && cancels_.empty() && arrivals_.empty() && parcels_.empty() &&
+           ledger_.idle() && flights_.empty();
   };
   busy_ = !idle();
   while (idle()) {
@@ -142,13 +152,23 @@ void TextEngine::drain_inbox() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     arrived.swap(inbox_);
+    for (HandOff& parcel : arrivals_) parcels_.push_back(std::move(parcel));
+    arrivals_.clear();
     cancels.swap(cancels_);
     cancel_all = cancel_all_;
   }
   for (std::unique_ptr<LiveRequest>& live : arrived) admit(std::move(live));
   for (const RequestId& id : cancels) {
+    std::erase_if(parcels_, [&](HandOff& parcel) {
+      if (parcel.live->request.id != id) return false;
+      adopt(std::move(parcel.live), absl::CancelledError("cancelled"));
+      return true;
+    });
     const auto found = live_.find(id);
     if (found != live_.end()) fail(*found->second, absl::CancelledError("cancelled"));
+  }
+  for (; cancel_all && !parcels_.empty(); parcels_.pop_front()) {
+    adopt(std::move(parcels_.front().live), absl::CancelledError("the server is stopping"));
   }
   while (cancel_all && !live_.empty()) {
     fail(*live_.begin()->second, absl::CancelledError("the server is stopping"));

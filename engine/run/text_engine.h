@@ -38,6 +38,15 @@ struct TextEngineParts {
   int device_slots = 0;  // rows of the device's history
 };
 
+// A prefilled sequence on its way from one engine to another.
+struct HandOff {
+  std::unique_ptr<LiveRequest> live;
+  SequenceSpec spec;
+  std::vector<int32_t> emitted;  // the root last; its KV is not among the exported
+  // [ranks][layers] canonical bytes of the layer's live pages, in position order
+  std::vector<std::vector<std::vector<std::byte>>> kv;
+};
+
 class TextEngine final : public Engine {
  public:
   explicit TextEngine(TextEngineParts parts);
@@ -50,6 +59,15 @@ class TextEngine final : public Engine {
   EngineLoad load() const override;
   absl::Status health() const override;
   std::string describe() const override { return parts_.description; }
+
+  // The two halves of submit, for who must look at the request in between. Any thread.
+  absl::StatusOr<std::unique_ptr<LiveRequest>> accept(TextRequest request) const;
+  absl::Status enqueue(std::unique_ptr<LiveRequest> live, std::shared_ptr<EventSink> sink);
+
+  // Requests of one output leave for `receiver`, which outlives this, once their prompt is
+  // computed.
+  void hand_off_to(TextEngine& receiver);
+  bool holds(const RequestId& id) const;
 
  private:
   // A launched step whose result has not been collected.
@@ -84,6 +102,12 @@ class TextEngine final : public Engine {
   void end_if_finished(LiveRequest& live);
   void forget(const std::vector<SequenceId>& released);
   void leave_queue(LiveRequest& live);
+  bool ready_to_leave(const Grant& grant, const Output& output) const;
+  void send(Output& output);
+  void receive(HandOff parcel);
+  void unpack_parcels();
+  bool unpack(HandOff& parcel);
+  void adopt(std::unique_ptr<LiveRequest> live, absl::Status status);
   void publish_load();
   double now_seconds() const;
 
@@ -95,6 +119,7 @@ class TextEngine final : public Engine {
   std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
   std::vector<std::unique_ptr<LiveRequest>> ended_;  // their sequences are still in flight
   std::deque<Flight> flights_;
+  std::deque<HandOff> parcels_;  // arrived, waiting for room
   SequenceId next_sequence_ = 1;
   const Clock::time_point started_ = Clock::now();
 
@@ -102,12 +127,14 @@ class TextEngine final : public Engine {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::deque<std::unique_ptr<LiveRequest>> inbox_;
+  std::deque<HandOff> arrivals_;
   std::vector<RequestId> cancels_;
   std::unordered_set<RequestId> ids_;  // of all requests not yet ended
   int64_t open_requests_ = 0;          // accepted, last event not yet posted
   QueueLoad queued_;                   // accepted, no row granted yet
   EngineLoad load_;
   absl::Status failure_;
+  TextEngine* receiver_ = nullptr;  // set before the first request
   bool draining_ = false;
   bool cancel_all_ = false;
   bool stopping_ = false;

@@ -98,12 +98,14 @@ std::vector<std::byte> TextEngine::build_step(const Reservation& reservation, Fl
 GrantedRows TextEngine::granted_rows(const ReservedRows& rows, const Output& output) {
   GrantedRows granted;
   granted.sequence = rows.grant.sequence;
+  const bool new_slot = !slots_.contains(rows.grant.sequence);
   granted.slot = device_slot(rows.grant.sequence);
   granted.first_position = static_cast<int32_t>(rows.grant.position);
   granted.row_count = static_cast<int32_t>(rows.grant.rows);
   granted.token_in_flight = rows.grant.token_in_flight;
   granted.samples = rows.grant.samples;
-  granted.cached_tokens = rows.first ? static_cast<int32_t>(rows.grant.position) : 0;
+  // Positions computed elsewhere (the prefix cache, another engine) are history all the same.
+  granted.cached_tokens = rows.first || new_slot ? static_cast<int32_t>(rows.grant.position) : 0;
   granted.tokens = ledger_.at(rows.grant.sequence).tokens;
   for (const auto& table : rows.tables) {
     granted.tables.push_back(std::span<const int32_t>(table.data(), table.size()));
@@ -175,6 +177,12 @@ void TextEngine::collect_step() {
     }
   }
   forget(released);
+  for (size_t index = 0; receiver_ != nullptr && index < flight.grants.size(); ++index) {
+    const auto found = by_sequence_.find(flight.grants[index].sequence);
+    if (found != by_sequence_.end() && ready_to_leave(flight.grants[index], *found->second)) {
+      send(*found->second);
+    }
+  }
   publish_load();
   report.running = load_.running;
   report.waiting = load_.waiting;

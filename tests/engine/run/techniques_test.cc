@@ -3,6 +3,7 @@
 // ones give the same bits alone and in company.
 #include <cmath>
 #include <functional>
+#include <thread>
 
 #include "support/engine_rig.h"
 #include "support/golden.h"
@@ -47,6 +48,14 @@ Told run(Engine& engine, const std::vector<TextRequest>& requests, bool together
     EXPECT_TRUE(one->failure().ok()) << one->failure();
   }
   return told;
+}
+
+void expect_nothing_held(Engine& engine) {
+  for (int tries = 0; tries < 500 && engine.load().blocks_used > 0; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(engine.load().blocks_used, 0);
+  EXPECT_EQ(engine.load().running + engine.load().waiting, 0);
 }
 
 void expect_equal_bits(const Told& a, const Told& b) {
@@ -185,6 +194,54 @@ TEST(LongGenEngine, AModelWithWindowsOfItsOwnIsRefused) {
   const auto engine = Engine::create(config_of("mistral_window", longgen(64, 0, 0)), nullptr);
   ASSERT_FALSE(engine.ok());
   EXPECT_NE(engine.status().ToString().find("window of its own"), std::string::npos);
+}
+
+TEST(HandOff, TheContinuationHasTheBitsOfOneEngine) {
+  for (const char* model : {"llama_plain", "mistral_window"}) {
+    const auto requests = requests_of(model, 20, 16);
+    const auto one = start(config_of(model, [](auto&) {}));
+    const Told alone = run(*one, requests, false);
+    for (const int ranks : {1, 2}) {
+      const auto pair = start(config_of(model, [&](auto& c) {
+        c.hand_off_prefill_threshold_tokens = 30;
+        c.schedule.tokens_per_step = 16;
+        c.device.ranks = ranks;
+      }));
+      ASSERT_NE(pair, nullptr);
+      const Told told = run(*pair, requests, true);
+      if (ranks == 1) {
+        expect_equal_bits(alone, told);
+      } else {
+        expect_equal_bits(told, run(*pair, requests, false));
+      }
+      expect_nothing_held(*pair);
+    }
+  }
+}
+
+TEST(HandOff, AReceiverWithoutRoomMakesTheTransferWait) {
+  const auto requests = requests_of("llama_plain", 24, 24);
+  const auto one = start(config_of("llama_plain", [](auto&) {}));
+  const auto pair = start(config_of("llama_plain", [](auto& c) {
+    c.hand_off_prefill_threshold_tokens = 1;
+    c.kv_cache.blocks = 20;
+  }));
+  expect_equal_bits(run(*one, requests, false), run(*pair, requests, true));
+}
+
+TEST(HandOff, CancellingOnTheWayEndsTheRequest) {
+  const auto pair = start(config_of("llama_plain", [](auto& c) {
+    c.hand_off_prefill_threshold_tokens = 1;
+    c.kv_cache.blocks = 24;
+  }));
+  auto requests = requests_of("llama_plain", 30, 60);
+  Told told;
+  for (const TextRequest& request : requests) told.push_back(ask(*pair, request));
+  for (size_t which = 0; which < told.size(); ++which) {
+    if (which % 3 == 0) (void)pair->cancel(requests[which].id);
+  }
+  for (const auto& one : told) one->wait();
+  expect_nothing_held(*pair);
 }
 
 }  // namespace
