@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <future>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,8 @@ int serve(const ServerConfig& config) {
     std::_Exit(0);
   }
   if (absl::Status status = started.get(); !status.ok()) return fail(kFailed, status.message());
+  std::istringstream description(host.engine().describe());
+  for (std::string line; std::getline(description, line);) spdlog::info("{}", line);
   spdlog::info(
       "ready: {} on {}{}", host.engine().model().name, config.grpc_address,
       config.metrics_enabled ? ", metrics on http://" + config.metrics_address + "/metrics" : "");
