@@ -34,6 +34,7 @@ OpTable build(IsaLevel level) {
   install_attention(table);
   install_norm(table);
   install_rope(table);
+  install_sample(table);
   install_swiglu(table);
   if (level == IsaLevel::kAmx) install_amx(table);
   return table;

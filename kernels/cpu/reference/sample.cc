@@ -40,6 +40,23 @@ int32_t choose(const SampleRow& row, std::span<const float> y) {
   return draw(row, candidates);
 }
 
+void report(const Sample& a, const SampleRow& row, int64_t n, std::span<const float> x,
+            float log_sum, int32_t token) {
+  if (row.logprob_count < 0) return;
+  TopIds top(alternatives_of(row));
+  int32_t rank = 0;
+  float own = 0.0f;
+  if (token >= 0 && static_cast<size_t>(token) < x.size()) {
+    own = x[token];
+    rank = 1;
+    for (int32_t id = 0; static_cast<size_t>(id) < x.size(); ++id) {
+      rank += x[id] > own || (x[id] == own && id < token);
+    }
+  }
+  for (size_t id = 0; token >= 0 && id < x.size(); ++id) top.offer(x[id], static_cast<int32_t>(id));
+  write_report(a, row, n, log_sum, own, rank, top);
+}
+
 }  // namespace
 
 Progress sample(Execution&, const Sample& a) {
@@ -61,7 +78,7 @@ Progress sample(Execution&, const Sample& a) {
     }
     a.tokens.as<int32_t>()[n] = token;
     if (row.store_last != 0 && row.slot >= 0) a.last_tokens.as<int32_t>()[row.slot] = token;
-    report(a, row, n, {x, log_sum}, token);
+    report(a, row, n, x, log_sum, token);
   }
   return Progress::kDone;
 }

@@ -1,9 +1,9 @@
 #include "kernels/cpu/reference/sampling.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "kernels/core/check.h"
 #include "kernels/cpu/reference/math.h"
@@ -67,8 +67,10 @@ float relative_probability(float y, float maximum, float temperature) {
   return y == maximum ? 1.0f : exp_f32((y - maximum) / temperature);
 }
 
-uint64_t weight_of(float relative_probability) {
-  return static_cast<uint64_t>(std::rint(static_cast<double>(relative_probability) * 0x1p40));
+uint64_t draw_target(const SampleRow& row, uint64_t total) {
+  const uint64_t bits = philox_bits(row.seed_low, row.seed_high, row.output_index, row.position,
+                                    DrawPurpose::kSample);
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(bits) * total >> 64);
 }
 
 bool has_penalties(const SampleRow& row) {
@@ -124,10 +126,7 @@ int32_t draw(const SampleRow& row, std::span<const Candidate> sorted) {
   };
   uint64_t total = 0;
   for (size_t index = 0; index < kept; ++index) total += weight(index);
-  const uint64_t bits = philox_bits(row.seed_low, row.seed_high, row.output_index, row.position,
-                                    DrawPurpose::kSample);
-  // bits / 2^64 of the total; the first candidate whose cumulative weight is above it.
-  const auto target = static_cast<uint64_t>(static_cast<unsigned __int128>(bits) * total >> 64);
+  const uint64_t target = draw_target(row, total);
   uint64_t sum = 0;
   for (size_t index = 0; index < kept; ++index) {
     sum += weight(index);
@@ -136,41 +135,32 @@ int32_t draw(const SampleRow& row, std::span<const Candidate> sorted) {
   return sorted.front().id;
 }
 
-void report(const Sample& a, const SampleRow& row, int64_t n, const RowOfLogits& logits,
-            int32_t token) {
-  if (row.logprob_count < 0) return;
+void TopIds::offer(float x, int32_t id) {
+  const Candidate one{x, id};
+  if (wanted_ == 0 || (full() && !(one < best_[static_cast<size_t>(found_) - 1]))) return;
+  size_t place = static_cast<size_t>(found_);
+  while (place > 0 && one < best_[place - 1]) {
+    best_[place] = best_[place - 1];
+    --place;
+  }
+  best_[place] = one;
+  found_ = std::min(found_ + 1, wanted_);
+}
+
+int alternatives_of(const SampleRow& row) {
+  return std::clamp(row.logprob_count, 0, Sample::kMaxLogprobs);
+}
+
+void write_report(const Sample& a, const SampleRow& row, int64_t n, float log_sum,
+                  float token_logit, int32_t rank, const TopIds& top) {
   float* logprobs = a.logprobs.row<float>(n);
   int32_t* ids = a.logprob_ids.row<int32_t>(n);
-  const int64_t vocab_size = static_cast<int64_t>(logits.x.size());
-  logprobs[0] = kNever;
-  ids[0] = 0;
-  if (token >= 0 && token < vocab_size) {
-    const float own = logits.x[token];
-    int32_t ahead = 0;
-    for (int64_t id = 0; id < vocab_size; ++id) {
-      ahead += logits.x[id] > own || (logits.x[id] == own && id < token);
-    }
-    logprobs[0] = own - logits.log_sum;
-    ids[0] = ahead + 1;
-  }
-  // The best so far, in order; most ids fail the first comparison.
-  const int wanted = std::min(row.logprob_count, Sample::kMaxLogprobs);
-  std::array<Candidate, Sample::kMaxLogprobs + 1> best;
-  int found = 0;
-  for (int64_t id = 0; token >= 0 && wanted > 0 && id < vocab_size; ++id) {
-    const Candidate one{logits.x[id], static_cast<int32_t>(id)};
-    if (found == wanted && !(one < best[found - 1])) continue;
-    int place = found;
-    while (place > 0 && one < best[place - 1]) {
-      best[place] = best[place - 1];
-      --place;
-    }
-    best[place] = one;
-    found = std::min(found + 1, wanted);
-  }
-  for (int index = 0; index < wanted; ++index) {
-    logprobs[1 + index] = index < found ? best[index].y - logits.log_sum : kNever;
-    ids[1 + index] = index < found ? best[index].id : -1;
+  logprobs[0] = rank > 0 ? token_logit - log_sum : kNever;
+  ids[0] = rank;
+  const auto found = static_cast<int>(top.best().size());
+  for (int index = 0; index < alternatives_of(row); ++index) {
+    logprobs[1 + index] = index < found ? top.best()[index].y - log_sum : kNever;
+    ids[1 + index] = index < found ? top.best()[index].id : -1;
   }
 }
 

@@ -420,7 +420,7 @@ TEST(Sample, TheDrawIsAPureFunctionOfItsKey) {
 TEST(Sample, EveryLevelDrawsTheSameTokens) {
   std::mt19937 random(12);
   for (const int64_t vocab_size : {1, 15, 16, 17, 1000, 33000}) {
-    Call call = call_with_logits(vocab_size, 7, 2.0f, 13);
+    Call call = call_with_logits(vocab_size, 8, 2.0f, 13);
     for (float& x : call.logits[1]) x = 0.25f;
     for (float& x : call.logits[2]) x = static_cast<float>(random() % 3);
     for (float& x : call.logits[3]) x *= 1e-3f;
@@ -430,11 +430,14 @@ TEST(Sample, EveryLevelDrawsTheSameTokens) {
       if (random() % 2 == 0) call.logits[6][id] = kNever;
     }
     call.logits[6][vocab_size - 1] = std::numeric_limits<float>::infinity();
+    // Many that weigh little by themselves and half of everything together.
+    for (float& x : call.logits[7]) x = -11.0f - 1e-3f * static_cast<float>(random() % 100);
+    call.logits[7][vocab_size / 3] = 0.0f;
     call.history = {{0, 1, 5, 5}};
     call.bias_ids = {0, -1, 3, 9};
     call.bias_values = {1.0f, kNever, 0.5f, 2.0f};
-    for (int32_t logits_row = 0; logits_row < 7; ++logits_row) {
-      for (int variant = 0; variant < 8; ++variant) {
+    for (int32_t logits_row = 0; logits_row < 8; ++logits_row) {
+      for (int variant = 0; variant < 12; ++variant) {
         SampleRow row = neutral_row();
         row.logits_row = logits_row;
         row.output_index = variant;
@@ -451,6 +454,9 @@ TEST(Sample, EveryLevelDrawsTheSameTokens) {
           row.top_p = 0.5f;
         }
         if (variant == 7) row.bias_count = 4;
+        if (variant == 8) row.top_p = 0.99f;
+        if (variant == 9) row.min_p = 1e-6f;
+        if (variant == 10) row.top_k = 5000, row.top_p = 0.8f;
         row.logprob_count = variant % 2 == 0 ? 20 : -1;
         call.rows.push_back(row);
       }
