@@ -15,7 +15,7 @@ enum class IsaLevel : uint8_t { kScalar, kAvx2, kAvx512, kAmx };
 
 std::string_view name_of(IsaLevel level);  // "scalar", "avx2", "avx512", "amx"
 
-// The best level of this machine. The first call asks the kernel for the permission to use AMX
+// The best level of this machine, or the lesser one that the environment names in TESSERA_ISA. The first call asks the kernel for the permission to use AMX
 // tiles, which threads inherit: call it before any compute thread starts.
 IsaLevel detect_isa();
 
