@@ -151,16 +151,21 @@ void lay_out_pieces(const StepPlan& plan, int rows_per_piece, Layout& layout, Ba
 }  // namespace
 
 int64_t BatchLimits::integers_max() const {
+  constexpr int64_t kBiasMax = 2048;  // entries of one sample row: logit bias and banned ids
+  constexpr int64_t kSampleIntegers = sizeof(SampleRow) / sizeof(int32_t);
+  constexpr int64_t kSegmentIntegers = sizeof(AttentionSegment) / sizeof(int32_t);
+  const int64_t rows = rows_max, sequences = sequences_max;
+  const int64_t segments = 2 * sequences;
   const int64_t pages_per_sequence = (positions_max + kKvBlockTokens - 1) / kKvBlockTokens + 1;
-  const int64_t per_group =
-      4 * rows_max + 2 * sequences_max * pages_per_sequence + rows_max * Verify::kMaxPath;
-  // Every distinct verdict row may add a row set of its own; eight is more than a step ever mixes.
-  const int64_t per_set = rows_max * (2 + groups) + sequences_max * groups * 16;
-  const int64_t per_row =
-      static_cast<int64_t>(16 + sizeof(SampleRow) / sizeof(int32_t)) + Verify::kMaxPath;
+  const int64_t per_group = 3 * rows + segments * pages_per_sequence + rows * Verify::kMaxPath;
+  const int64_t per_set = 2 * rows + groups * (rows + segments * kSegmentIntegers);
+  const int64_t per_row = 16 + kSampleIntegers + Verify::kMaxPath + 2 * kBiasMax;
   // Prefix hits of every sequence at once: token, slot and position of each.
-  return rows_max * per_row + 3 * sequences_max * int64_t{positions_max} + groups * per_group +
-         9 * per_set + (1 << 20);
+  const int64_t cached = 3 * sequences * positions_max;
+  // Every array starts on a cache line of its own.
+  const int64_t arrays = 64 + 8 * groups + (sites_max + 1) * (2 + 2 * groups) + 2 * rows;
+  return rows * per_row + cached + groups * per_group + (sites_max + 1) * per_set +
+         arrays * kAlignIntegers;
 }
 
 BatchMemory allocate_batch_memory(Region& region, const BatchLimits& limits) {

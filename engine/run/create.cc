@@ -247,6 +247,7 @@ absl::StatusOr<std::unique_ptr<TextEngine>> create_text_engine(const EngineConfi
                              : kRowsMaxDefault;
   parts.device_slots = static_cast<int>(2 * config.schedule.seqs_max);
   plan.limits.sequences_max = parts.device_slots;
+  plan.limits.sites_max = static_cast<int>(served.branch_model.sites.size());
   plan.limits.positions_max = static_cast<int>(served.context_tokens);
   plan.groups = attention_groups(served.config, layers_without, parts.group_of_layer);
   plan.limits.groups = static_cast<int>(plan.groups.size());

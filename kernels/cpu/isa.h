@@ -15,8 +15,9 @@ enum class IsaLevel : uint8_t { kScalar, kAvx2, kAvx512, kAmx };
 
 std::string_view name_of(IsaLevel level);  // "scalar", "avx2", "avx512", "amx"
 
-// The best level of this machine, or the lesser one that the environment names in TESSERA_ISA. The first call asks the kernel for the permission to use AMX
-// tiles, which threads inherit: call it before any compute thread starts.
+// The best level of this machine, or the lesser one that the environment names in TESSERA_ISA. The
+// first call asks the kernel for the permission to use AMX tiles, which threads inherit: call it
+// before any compute thread starts.
 IsaLevel detect_isa();
 
 // The level that `option` asks for: "auto" (what the machine has) or a name. INVALID_ARGUMENT for

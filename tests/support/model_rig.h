@@ -40,6 +40,7 @@ class ModelRig {
     limits_.sequences_max = 2;
     limits_.positions_max = kPositions;
     limits_.logit_rows_max = 8;
+    limits_.sites_max = 2 * config_.layers;
     for (const LayerAttention& layer : config_.layer_attention) {
       const AttentionSpec spec = spec_of(layer);
       size_t group = 0;

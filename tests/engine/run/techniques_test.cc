@@ -137,6 +137,16 @@ TEST(LayerSkipEngine, MixedVerdictsInABatchEqualEachAlone) {
   EXPECT_TRUE(any_differs(alone, run(*engine, plain, true))) << "skipping layers changed nothing";
 }
 
+TEST(LayerSkipEngine, AsManyVerdictsAsRequestsFitInABatch) {
+  const auto engine = start(config_of("qwen3_layer_types", [](auto&) {}));
+  auto requests = requests_of("qwen3_layer_types", 16, 12);
+  for (size_t which = 0; which < requests.size(); ++which) {
+    requests[which].policies["layer_skip"]["speedup"] = 1.0 + 0.2 * static_cast<double>(which);
+    for (int32_t id = 0; id < 200; ++id) requests[which].sampling.logit_bias[id] = 0.25;
+  }
+  expect_equal_bits(run(*engine, requests, false), run(*engine, requests, true));
+}
+
 TEST(LayerSkipEngine, DeploymentWideItFreesPagesAndSurvivesPreemption) {
   const auto config = [](int64_t blocks) {
     return config_of("qwen3_layer_types", [&](auto& c) {
