@@ -18,6 +18,7 @@ struct BatchLimits {
   int sequences_max = 0;         // slots
   int positions_max = 0;         // P, the longest context
   int groups = 1;                // attention groups
+  int sites_max = 1;             // residual branches; each may compute another set of rows
   int logit_rows_max = 64;       // rows of logits computed at once
   int64_t integers_max() const;  // capacity of one step's buffer
 };
