@@ -1,9 +1,8 @@
 #include "kernels/bench/machine_peaks.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <numeric>
 
 #include "kernels/core/check.h"
@@ -89,6 +88,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kMinBufferBytes = 128 << 20;
+constexpr int64_t kMaxBufferBytes = int64_t{2} << 30;
 constexpr int64_t kFmaRounds = 200'000;
 constexpr int64_t kTileRounds = 20'000;
 constexpr int64_t kSlicesPerThread = 8;
@@ -116,9 +116,16 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+// What the kernel says of this machine; sysconf reports the host's in virtual machines.
+int64_t last_level_cache_bytes() {
+  std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  int64_t kibibytes = 0;
+  return file >> kibibytes ? kibibytes * 1024 : 0;
+}
+
 int64_t buffer_words() {
-  const int64_t cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
-  return std::max(kMinBufferBytes, 4 * cache) / static_cast<int64_t>(sizeof(uint64_t));
+  return std::clamp(4 * last_level_cache_bytes(), kMinBufferBytes, kMaxBufferBytes) /
+         static_cast<int64_t>(sizeof(uint64_t));
 }
 
 double median(std::vector<double> samples) {

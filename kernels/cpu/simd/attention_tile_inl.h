@@ -187,51 +187,92 @@ HWY_INLINE int64_t score_index(const SpanState& state, int row, int key) {
   return (key / kPanelDepth * state.n + row) * kPanelDepth + key % kPanelDepth;
 }
 
-// Scales, masks and exponentiates one row of scores, and brings its maximum, sum and output up to
-// date. `visible` has a bit per key and is not 0.
-template <bool kPaired>
-void softmax_row(const SpanState& state, int row, uint64_t visible, float scale) {
-  constexpr int kVectors = kAttentionTile / kLanes;
+// f32 rounded to bf16 and widened again. A NaN stays one: those that get here come from bf16
+// operands or are the default, so the addition does not run over.
+HWY_INLINE FloatVec rounded_to_bf16(FloatVec value) {
+  const BitsTag d;
+  const BitsVec bits = hn::BitCast(d, value);
+  const BitsVec lowest_kept = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1u));
+  const BitsVec sum = hn::Add(hn::Add(bits, hn::Set(d, 0x7fffu)), lowest_kept);
+  return hn::BitCast(FloatTag(), hn::And(sum, hn::Set(d, 0xffff0000u)));
+}
+
+// Multiplies what row `row` has gathered by exp(old - highest).
+inline void rescale_row(const SpanState& state, int row, float old_maximum, FloatVec highest) {
   const FloatTag d;
-  const FloatVec factor = hn::Set(d, scale);
-  const FloatVec nowhere = hn::Set(d, kNoKey);
-  const float old_maximum = state.maximum[row];
-  FloatVec s[kVectors];
-  FloatVec highest = hn::Set(d, old_maximum);
-  for (int v = 0; v < kVectors; ++v) {
-    s[v] = hn::Mul(factor, hn::LoadU(d, state.scores + score_index(state, row, v * kLanes)));
-    if (visible != ~uint64_t{0}) {
-      const uint64_t bits = visible >> (v * kLanes);
-      const auto keep = hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits));
-      s[v] = hn::IfThenElse(keep, s[v], nowhere);
-    }
-    highest = hn::Max(highest, s[v]);
+  const FloatVec factor = exp_vector(d, hn::Sub(hn::Set(d, old_maximum), highest));
+  float* const lanes = state.lanes + row * kSumLanes;
+  float* const out = state.out + row * state.Dh;
+  for (int i = 0; i < kSumLanes; i += kLanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, lanes + i), factor), d, lanes + i);
   }
-  highest = hn::MaxOfLanes(d, highest);
-  const float maximum = hn::GetLane(highest);
-  if (maximum > old_maximum && old_maximum != kNoKey) {
-    const FloatVec rescale = exp_vector(d, hn::Sub(hn::Set(d, old_maximum), highest));
-    float* const lanes = state.lanes + row * kSumLanes;
-    float* const out = state.out + row * state.Dh;
-    for (int i = 0; i < kSumLanes; i += kLanes) {
-      hn::StoreU(hn::Mul(hn::LoadU(d, lanes + i), rescale), d, lanes + i);
-    }
-    for (int i = 0; i < state.Dh; i += kLanes) {
-      hn::StoreU(hn::Mul(hn::LoadU(d, out + i), rescale), d, out + i);
-    }
-  }
-  state.maximum[row] = maximum;
-  for (int v = 0; v < kVectors; ++v) {
-    FloatVec p = exp_vector(d, hn::Sub(s[v], highest));
-    if constexpr (kPaired) p = hn::BitCast(d, hn::ShiftLeft<16>(round_to_bf16(p)));
-    hn::StoreU(p, d, state.scores + score_index(state, row, v * kLanes));
-    float* const lane = state.lanes + row * kSumLanes + v * kLanes % kSumLanes;
-    hn::StoreU(hn::Add(hn::LoadU(d, lane), p), d, lane);
+  for (int i = 0; i < state.Dh; i += kLanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, out + i), factor), d, out + i);
   }
 }
 
-// Takes query rows [begin, end) through one tile. masks[row / group] are the keys a row sees;
-// `seen` is their union over these rows, not 0.
+// Scales, masks and exponentiates one row of scores, and brings its maximum, sum and output up to
+// date. `visible` has a bit per key and is not 0.
+template <bool kPaired>
+HWY_INLINE void softmax_row(const SpanState& state, int row, uint64_t visible, float scale) {
+  constexpr int kVectors = kAttentionTile / kLanes;
+  const FloatTag d;
+  const FloatVec factor = hn::Set(d, scale);
+  const float old_maximum = state.maximum[row];
+  FloatVec s[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    s[v] = hn::Mul(factor, hn::LoadU(d, state.scores + score_index(state, row, v * kLanes)));
+  }
+  if (visible != ~uint64_t{0}) {
+    for (int v = 0; v < kVectors; ++v) {
+      const uint64_t bits = visible >> (v * kLanes);
+      const auto keep = hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits));
+      s[v] = hn::IfThenElse(keep, s[v], hn::Set(d, kNoKey));
+    }
+  }
+  FloatVec highest = s[0];
+  for (int v = 1; v < kVectors; ++v) highest = hn::Max(highest, s[v]);
+  highest = hn::Max(hn::MaxOfLanes(d, highest), hn::Set(d, old_maximum));
+  const float maximum = hn::GetLane(highest);
+  if (maximum > old_maximum) {
+    if (old_maximum != kNoKey) rescale_row(state, row, old_maximum, highest);
+    state.maximum[row] = maximum;
+  }
+  constexpr int kSumVectors = kSumLanes / kLanes;
+  float* const lanes = state.lanes + row * kSumLanes;
+  FloatVec sum[kSumVectors];
+  for (int i = 0; i < kSumVectors; ++i) sum[i] = hn::LoadU(d, lanes + i * kLanes);
+  for (int v = 0; v < kVectors; ++v) {
+    FloatVec p = exp_down_vector(d, hn::Sub(s[v], highest));
+    if constexpr (kPaired) p = rounded_to_bf16(p);
+    hn::StoreU(p, d, state.scores + score_index(state, row, v * kLanes));
+    sum[v % kSumVectors] = hn::Add(sum[v % kSumVectors], p);
+  }
+  for (int i = 0; i < kSumVectors; ++i) hn::StoreU(sum[i], d, lanes + i * kLanes);
+}
+
+// All rows in one loop, so that the constants of exp stay in registers.
+template <bool kPaired>
+HWY_NOINLINE void softmax_rows(const SpanState& state, int begin, int end, int group,
+                               const uint64_t* masks, float scale) {
+  for (int token = begin / group; token * group < end; ++token) {
+    const uint64_t visible = masks[token];
+    for (int row = token * group; row < (token + 1) * group; ++row) {
+      if (visible != 0) {
+        softmax_row<kPaired>(state, row, visible, scale);
+        continue;
+      }
+      // A row of the tile that sees none of these keys: p = 0 leaves it as it is.
+      for (int half = 0; half < kHalves; ++half) {
+        std::memset(state.scores + score_index(state, row, half * kPanelDepth), 0,
+                    kPanelDepth * sizeof(float));
+      }
+    }
+  }
+}
+
+// Takes query rows [begin, end) through one tile; both are multiples of `group`. masks[row / group]
+// are the keys a row sees; `seen` is their union over these rows, not 0.
 template <bool kPaired>
 void add_tile(const SpanState& state, int begin, int end, int group, const uint64_t* masks,
               uint64_t seen, const TilePages& pages, float scale, LinesAhead& ahead) {
@@ -242,18 +283,7 @@ void add_tile(const SpanState& state, int begin, int end, int group, const uint6
     score_half<kPaired>(state, begin, end, pages.k + 2 * half,
                         state.scores + half * state.n * kPanelDepth, ahead);
   }
-  for (int row = begin; row < end; ++row) {
-    const uint64_t visible = masks[row / group];
-    if (visible != 0) {
-      softmax_row<kPaired>(state, row, visible, scale);
-      continue;
-    }
-    // A row of the tile that sees none of these keys: p = 0 leaves it as it is.
-    for (int half = 0; half < kHalves; ++half) {
-      std::memset(state.scores + score_index(state, row, half * kPanelDepth), 0,
-                  kPanelDepth * sizeof(float));
-    }
-  }
+  softmax_rows<kPaired>(state, begin, end, group, masks, scale);
   for (int half = 0; half < kHalves; ++half) {
     if (!needed[half]) continue;
     value_half<kPaired>(state, begin, end, state.scores + half * state.n * kPanelDepth,
