@@ -43,7 +43,7 @@ class Engine {
 
   virtual const ModelInfo& model() const = 0;
   virtual EngineLoad load() const = 0;
-  // Not OK when a step failed or the loop has work but made no step for 30 s; the message says why.
+  // Not OK when the loop has work but made no step for 30 s.
   virtual absl::Status health() const = 0;
   // The memory plan and the cost model, as printed at start.
   virtual std::string describe() const = 0;

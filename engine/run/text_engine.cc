@@ -49,7 +49,6 @@ absl::Status TextEngine::enqueue(std::unique_ptr<LiveRequest> live,
   const int64_t outputs = live->sampling.outputs;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (!failure_.ok()) return absl::UnavailableError(std::string(failure_.message()));
     if (draining_ || stopping_) return absl::UnavailableError("the server is draining");
     if (ids_.contains(id)) {
       return absl::AlreadyExistsError("request_id \"" + id + "\" is already in use");
@@ -95,10 +94,6 @@ EngineLoad TextEngine::load() const {
 }
 
 absl::Status TextEngine::health() const {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (!failure_.ok()) return failure_;
-  }
   const int64_t silent_ns = nanoseconds_now() - heartbeat_ns_;
   if (busy_ && silent_ns > std::chrono::nanoseconds(kStallLimit).count()) {
     return absl::InternalError("the engine has work but made no step for " +
@@ -175,6 +170,16 @@ void TextEngine::drain_inbox() {
   }
 }
 
+// On this engine's clock.
+void TextEngine::set_times(const LiveRequest& live, SequenceSpec& spec) const {
+  spec.arrival_seconds = std::chrono::duration<double>(live.submitted - started_).count();
+  spec.deadline_seconds = kNoDeadline;
+  if (live.request.deadline.has_value()) {
+    spec.deadline_seconds =
+        std::chrono::duration<double>(*live.request.deadline - started_).count();
+  }
+}
+
 void TextEngine::admit(std::unique_ptr<LiveRequest> live) {
   const TextRequest& request = live->request;
   SequenceId parent = kNoSequence;
@@ -185,10 +190,7 @@ void TextEngine::admit(std::unique_ptr<LiveRequest> live) {
     spec.max_tokens_total = live->usage.prompt_tokens + live->max_tokens;
     spec.priority = request.priority;
     spec.best_effort = request.best_effort;
-    spec.arrival_seconds = std::chrono::duration<double>(live->submitted - started_).count();
-    if (request.deadline.has_value()) {
-      spec.deadline_seconds = std::chrono::duration<double>(*request.deadline - started_).count();
-    }
+    set_times(*live, spec);
     spec.cache_namespace = request.cache_salt;
     // Prompt log-probabilities need the logits of every prompt row, so nothing may be skipped.
     spec.prefix_caching = !request.bypass_prefix_cache && live->sampling.prompt_logprobs < 0;
@@ -244,14 +246,6 @@ void TextEngine::fail(LiveRequest& live, absl::Status status) {
   }
   end_if_finished(live);
   forget(released);
-}
-
-void TextEngine::break_down(const absl::Status& status) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    failure_ = status;
-  }
-  while (!live_.empty()) fail(*live_.begin()->second, status);
 }
 
 // Posts the last event once every output has finished, and lets the id go.

@@ -82,6 +82,7 @@ class TextEngine final : public Engine {
   void run();
   bool wait_for_work();
   void drain_inbox();
+  void set_times(const LiveRequest& live, SequenceSpec& spec) const;
   void admit(std::unique_ptr<LiveRequest> live);
   uint64_t groups_kept(const std::vector<int>& layers_without) const;
   void expire_deadlines();
@@ -98,7 +99,6 @@ class TextEngine final : public Engine {
   GrantOutcome commit_grant(const Grant& grant, const GrantSamples& samples,
                             const StepResult& result, StepReport& report);
   void fail(LiveRequest& live, absl::Status status);
-  void break_down(const absl::Status& status);
   void end_if_finished(LiveRequest& live);
   void forget(const std::vector<SequenceId>& released);
   void leave_queue(LiveRequest& live);
@@ -133,7 +133,6 @@ class TextEngine final : public Engine {
   int64_t open_requests_ = 0;          // accepted, last event not yet posted
   QueueLoad queued_;                   // accepted, no row granted yet
   EngineLoad load_;
-  absl::Status failure_;
   TextEngine* receiver_ = nullptr;  // set before the first request
   bool draining_ = false;
   bool cancel_all_ = false;

@@ -90,6 +90,11 @@ void TextEngine::adopt(std::unique_ptr<LiveRequest> live, absl::Status status) {
 
 // False when there is no room yet.
 bool TextEngine::unpack(HandOff& parcel) {
+  set_times(*parcel.live, parcel.spec);
+  if (parcel.spec.deadline_seconds <= now_seconds()) {
+    adopt(std::move(parcel.live), absl::DeadlineExceededError("the request's deadline passed"));
+    return true;
+  }
   Output& output = *parcel.live->outputs[0];
   parcel.spec.id = next_sequence_;
   if (!ledger_.admit_prefilled(parcel.spec, parcel.emitted, parts_.limits.seqs_max)) {
