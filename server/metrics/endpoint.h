@@ -28,6 +28,7 @@ class MetricsEndpoint final : public Service {
 
  private:
   const std::string address_;
+  std::string host_;  // as the listener got it
   const std::shared_ptr<prometheus::Collectable> collectable_;
   std::unique_ptr<prometheus::Exposer> exposer_;
 };

@@ -1,0 +1,197 @@
+// tesserad and tessera as a user runs them: signals, exit codes, what is printed where.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "support/child_process.h"
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// A port that was free a moment ago. Two at once, so that they differ.
+std::pair<int, int> free_ports() {
+  int ports[2], sockets[2];
+  for (int which = 0; which < 2; ++which) {
+    sockets[which] = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(sockets[which], reinterpret_cast<sockaddr*>(&address), size), 0);
+    getsockname(sockets[which], reinterpret_cast<sockaddr*>(&address), &size);
+    ports[which] = ntohs(address.sin_port);
+  }
+  for (const int one : sockets) close(one);
+  return {ports[0], ports[1]};
+}
+
+struct Daemon {
+  std::string address, metrics_address;
+  std::vector<std::string> command;
+
+  explicit Daemon(const std::string& model = "/models/tiny") {
+    const auto [grpc, metrics] = free_ports();
+    address = "127.0.0.1:" + std::to_string(grpc);
+    metrics_address = "127.0.0.1:" + std::to_string(metrics);
+    command = {TESSERAD,
+               "--model",
+               model,
+               "--set",
+               "server.grpc_address='" + address + "'",
+               "--set",
+               "server.metrics_address='" + metrics_address + "'"};
+  }
+};
+
+std::vector<std::string> client(const Daemon& daemon, const std::string& command,
+                                std::vector<std::string> more = {}) {
+  std::vector<std::string> all{TESSERA, command, "--address", daemon.address};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+TEST(Process, ServesAndEndsOnSigterm) {
+  Daemon daemon;
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: ")) << server.err();
+  ChildProcess generate(client(daemon, "generate", {"secret text", "--stats"}));
+  EXPECT_EQ(generate.wait(), 0) << generate.err();
+  EXPECT_EQ(generate.out(), "secret text\n");
+  EXPECT_THAT(generate.err(), HasSubstr("output 11 tokens"));
+  ChildProcess status(client(daemon, "status", {"--metrics-address", daemon.metrics_address}));
+  EXPECT_EQ(status.wait(), 0) << status.err();
+  EXPECT_THAT(status.out(), HasSubstr("ready\nmodel: tiny"));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+  EXPECT_THAT(server.err(), HasSubstr("stopped"));
+  EXPECT_THAT(server.err(), Not(HasSubstr("secret")));
+  EXPECT_EQ(server.out(), "");
+  ChildProcess gone(client(daemon, "generate", {"p"}));
+  EXPECT_EQ(gone.wait(), 1);
+  EXPECT_THAT(gone.err(), HasSubstr("nothing answers on " + daemon.address));
+}
+
+TEST(Process, RequestsAreLoggedWithoutTheirText) {
+  Daemon daemon;
+  daemon.command.insert(daemon.command.end(), {"--set", "logging.requests=true"});
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: ")) << server.err();
+  ChildProcess generate(client(daemon, "generate", {"secret text", "--request-id", "mine"}));
+  EXPECT_EQ(generate.wait(), 0);
+  EXPECT_TRUE(server.wait_for_err("request mine completed: 11 prompt and 11 output tokens"));
+  EXPECT_THAT(server.err(), Not(HasSubstr("secret")));
+}
+
+TEST(Process, DrainIsBoundedAndCancelsWhatIsLeft) {
+  Daemon daemon;
+  daemon.command.insert(daemon.command.end(), {"--set", "server.drain_seconds=100ms"});
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: "));
+  ChildProcess generate(client(daemon, "generate", {"forever"}));
+  ASSERT_TRUE(generate.wait_for_out("foreverforever"));
+  server.signal(SIGINT);
+  EXPECT_EQ(server.wait(), 0);
+  EXPECT_EQ(generate.wait(), 1);
+  EXPECT_THAT(generate.err(), HasSubstr("CANCELLED"));
+}
+
+TEST(Process, SecondSignalEndsAtOnce) {
+  Daemon daemon;
+  daemon.command.insert(daemon.command.end(), {"--set", "server.drain_seconds=1h"});
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: "));
+  ChildProcess generate(client(daemon, "generate", {"forever"}));
+  ASSERT_TRUE(generate.wait_for_out("forever"));
+  server.signal(SIGTERM);
+  ASSERT_TRUE(server.wait_for_err("a second signal ends at once"));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 128 + SIGTERM);
+  EXPECT_EQ(generate.wait(), 1);
+}
+
+TEST(Process, CtrlCStopsTheClientAndItsRequestOnly) {
+  Daemon daemon;
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: "));
+  ChildProcess generate(client(daemon, "generate", {"forever"}));
+  ASSERT_TRUE(generate.wait_for_out("forever"));
+  generate.signal(SIGINT);
+  EXPECT_EQ(generate.wait(), 130);
+  ChildProcess next(client(daemon, "generate", {"p"}));
+  EXPECT_EQ(next.wait(), 0);
+  // Nothing of the stopped request holds up the end.
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST(Process, HealthAnswersWhileTheModelLoads) {
+  Daemon daemon("/models/slow");
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("loading"));
+  std::string out;
+  for (int attempt = 0; attempt < 100 && out.find("not ready") == std::string::npos; ++attempt) {
+    ChildProcess status(client(daemon, "status", {"--metrics-address", daemon.metrics_address}));
+    EXPECT_EQ(status.wait(), 1);
+    out = status.out();
+  }
+  EXPECT_THAT(out, HasSubstr("not ready"));
+  ChildProcess generate(client(daemon, "generate", {"p"}));
+  EXPECT_EQ(generate.wait(), 1);
+  EXPECT_THAT(generate.err(), HasSubstr("loading"));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST(Process, WhatCannotStartSaysWhyInOneSentence) {
+  Daemon daemon;
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: "));
+  ChildProcess same_metrics(daemon.command);
+  EXPECT_EQ(same_metrics.wait(), 1);
+  EXPECT_THAT(same_metrics.err(),
+              HasSubstr("tesserad: cannot listen on " + daemon.metrics_address +
+                        " (server.metrics_address): another program listens there\n"));
+  Daemon other;
+  std::vector<std::string> command = daemon.command;
+  command.back() = "server.metrics_address='" + other.metrics_address + "'";
+  ChildProcess same_grpc(command);
+  EXPECT_EQ(same_grpc.wait(), 1);
+  EXPECT_THAT(same_grpc.err(),
+              HasSubstr("tesserad: cannot listen on " + daemon.address +
+                        " (server.grpc_address): another program listens there\n"));
+  Daemon missing("/models/missing");
+  ChildProcess no_model(missing.command);
+  EXPECT_EQ(no_model.wait(), 1);
+  EXPECT_THAT(no_model.err(), HasSubstr("tesserad: /models/missing/config.json: no such file\n"));
+}
+
+TEST(Process, CommandLine) {
+  const auto run = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), TESSERAD);
+    ChildProcess process(arguments);
+    const int code = process.wait();
+    return std::make_tuple(code, process.out(), process.err());
+  };
+  EXPECT_EQ(std::get<0>(run({"--help-config"})), 0);
+  EXPECT_THAT(std::get<1>(run({"--help-config"})), HasSubstr("\nschedule:\n"));
+  EXPECT_THAT(std::get<1>(run({"--help"})), HasSubstr("--config"));
+  EXPECT_THAT(std::get<1>(run({"--version"})), HasSubstr("tesserad "));
+  EXPECT_THAT(std::get<1>(run({"--print-config", "--model", "/m"})), HasSubstr("# --model"));
+  EXPECT_EQ(std::get<0>(
+                run({"--check-config", "--config", TESSERA_SOURCE_DIR "/config/quickstart.yaml"})),
+            0);
+  EXPECT_EQ(std::get<0>(run({"--check-config", "--model", "/m", "--set", "a.b=c"})), 2);
+  EXPECT_EQ(std::get<0>(run({})), 2);
+  EXPECT_EQ(std::get<0>(run({"--model", "/m", "--set", "server.grpc_address='0.0.0.0:1'"})), 2);
+}
+
+}  // namespace
+}  // namespace tessera
