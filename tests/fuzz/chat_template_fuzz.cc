@@ -1,5 +1,5 @@
-// Any bytes as a chat template, rendered over a conversation under small limits: text or an error that
-// names the template, never a crash and never a hang.
+// Any bytes as a chat template, rendered over a conversation under small limits: text or an error
+// that names the template, never a crash and never a hang.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -40,7 +40,8 @@ TEST(Program, PrintsTheText) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.out, "Hello world\n");
   EXPECT_EQ(result.err, "");
-  const Outcome stats = run({"generate", "--address", address(server), "--stats", "-"}, "from stdin");
+  const Outcome stats =
+      run({"generate", "--address", address(server), "--stats", "-"}, "from stdin");
   EXPECT_THAT(stats.err, HasSubstr("output 3 tokens"));
   EXPECT_THAT(stats.err, HasSubstr("ended by stop"));
   EXPECT_EQ(std::get<std::string>(server.engine.requests().at(1).input), "from stdin");
