@@ -19,7 +19,11 @@ def complete(model, tokenizer, prompt, temperature, tokens):
     ids = model.generate(
         **inputs,
         generation_config=transformers.GenerationConfig(
-            max_new_tokens=tokens, eos_token_id=0, pad_token_id=0, **choice
+            max_new_tokens=tokens,
+            eos_token_id=0,
+            pad_token_id=0,
+            repetition_penalty=model.generation_config.repetition_penalty,
+            **choice,
         ),
     )
     return tokenizer.decode(ids[0], skip_special_tokens=True)
@@ -37,7 +41,8 @@ def main():
     torch.set_num_threads(1)
     tokenizer = transformers.AutoTokenizer.from_pretrained(args.folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(args.folder)
-    model.generation_config = transformers.GenerationConfig()
+    penalty = model.generation_config.repetition_penalty
+    model.generation_config = transformers.GenerationConfig(repetition_penalty=penalty)
     for prompt in args.prompt:
         for temperature in args.temperatures:
             print(f"--- temperature {temperature}")
