@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kDecodeTokens = 33;  // 32 steps between the first and the last
 constexpr int kBatchTokens = 41;   // streams begin some steps apart
+constexpr int kPeakSamples = 5;    // each short, so that a single one says little
 
 std::vector<double> values_of(const MeasuredLoad& load, double LoadTimes::*field) {
   std::vector<double> values;
@@ -16,6 +17,10 @@ std::vector<double> values_of(const MeasuredLoad& load, double LoadTimes::*field
   std::sort(values.begin(), values.end());
   CHECK(!values.empty());
   return values;
+}
+
+void take_peaks(PeakSamples& samples) {
+  for (int sample = 0; sample < kPeakSamples; ++sample) samples.take();
 }
 
 RooflineLoads make_loads() {
@@ -56,11 +61,11 @@ absl::StatusOr<RooflineLoads> measure_roofline(const TextLoad& load, MachinePeak
       const std::string name =
           round == 0 ? "warm-up" : "round " + std::to_string(round) + "/" + std::to_string(samples);
       progress(name + ": " + measured.name);
-      if (round > 0) sampled[index].take();
+      if (round > 0) take_peaks(sampled[index]);
       const absl::StatusOr<LoadTimes> times = load.run(measured.shape);
       if (!times.ok()) return times.status();
       if (round == 0) continue;
-      sampled[index].take();
+      take_peaks(sampled[index]);
       measured.runs.push_back(*times);
     }
   }
