@@ -19,6 +19,18 @@ KvCache::KvCache(KvCacheShape shape)
   for (const int64_t blocks : shape_.blocks) pools_.emplace_back(blocks);
 }
 
+int64_t KvCache::blocks_held() const {
+  int64_t held = 0;
+  for (const BlockPool& pool : pools_) held += pool.held();
+  return held;
+}
+
+int64_t KvCache::blocks_total() const {
+  int64_t total = 0;
+  for (const BlockPool& pool : pools_) total += pool.total();
+  return total;
+}
+
 BlockId KvCache::take(int group) {
   if (pools_[group].free() == 0) evict(group);
   const BlockId block = pools_[group].take();

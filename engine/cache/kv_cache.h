@@ -59,6 +59,9 @@ class KvCache {
   const PrefixIndex& index() const { return index_; }
   // Blocks that can be had now: free ones and cached ones that nobody uses.
   int64_t available(int group) const { return pools_[group].free() + pools_[group].cached(); }
+  // Over all groups. Cached blocks that nobody uses are not held.
+  int64_t blocks_held() const;
+  int64_t blocks_total() const;
   BlockTables empty_tables() const { return BlockTables(pools_.size()); }
 
   // Appends pages until the table has `pages`; cached blocks are evicted, least recently used and
@@ -92,13 +95,14 @@ class KvCache {
                         int64_t pages_max, absl::Span<const int64_t> ends) const;
   // Tables that hold the hit. REQUIRES: nothing changed since find_prefix.
   BlockTables take_prefix(const PrefixHit& hit, absl::Span<const int64_t> ends);
-  // Publishes page `page` of these tables after entry `parent` (the entry of the page before, or
-  // root()). Where the index has the same page already, the table takes that block over and the
-  // sequence's own is added to `dropped` with its use still counted: steps in flight may read it.
-  // Returns the entry, or kNoEntry when `parent` has been evicted.
-  EntryId publish(EntryId parent, absl::Span<const int32_t> page_tokens, int64_t page,
-                  BlockTables& tables, std::vector<PrefixIndex::BlockOf>& dropped);
-  EntryId root(std::string_view name_space) { return index_.root(name_space); }
+  // Publishes page `page` of these tables in a namespace, after `parent`: the entry of the page
+  // before, or kNoEntry for page 0. Where the index has the same page already, the table takes that
+  // block over and the sequence's own is added to `dropped` with its use still counted: steps in
+  // flight may read it. Returns the entry, or kNoEntry when `parent` has been evicted or the index
+  // is full of pages that left their window.
+  EntryId publish(std::string_view name_space, EntryId parent,
+                  absl::Span<const int32_t> page_tokens, int64_t page, BlockTables& tables,
+                  std::vector<PrefixIndex::BlockOf>& dropped);
   // Ends one use, of a block in `dropped`.
   void drop(PrefixIndex::BlockOf use);
 

@@ -7,6 +7,10 @@
 namespace tessera {
 namespace {
 
+// Entries per block. Pages that left a window keep their entry, without a block, for the sake of
+// the pages after them; a 128k context with a 4k window needs 32.
+constexpr int64_t kEntriesPerBlockMax = 64;
+
 // For one group: which prefix lengths (in pages) of a chain it can serve.
 class GroupReach {
  public:
@@ -94,11 +98,17 @@ BlockTables KvCache::take_prefix(const PrefixHit& hit, absl::Span<const int64_t>
   return tables;
 }
 
-EntryId KvCache::publish(EntryId parent, absl::Span<const int32_t> page_tokens, int64_t page,
-                         BlockTables& tables, std::vector<PrefixIndex::BlockOf>& dropped) {
-  if (!index_.contains(parent)) return kNoEntry;
-  EntryId entry = index_.find(parent, page_tokens);
-  if (entry == kNoEntry) entry = index_.insert(parent, page_tokens);
+EntryId KvCache::publish(std::string_view name_space, EntryId parent,
+                         absl::Span<const int32_t> page_tokens, int64_t page, BlockTables& tables,
+                         std::vector<PrefixIndex::BlockOf>& dropped) {
+  if (page == 0) parent = index_.find_root(name_space);
+  EntryId entry = index_.contains(parent) ? index_.find(parent, page_tokens) : kNoEntry;
+  if (entry == kNoEntry) {
+    if (index_.entries() >= kEntriesPerBlockMax * blocks_total()) return kNoEntry;
+    if (page == 0) parent = index_.root(name_space);
+    if (!index_.contains(parent)) return kNoEntry;
+    entry = index_.insert(parent, page_tokens);
+  }
   for (int group = 0; group < groups(); ++group) {
     BlockTable& table = tables[group];
     const BlockId own = page < table.pages() ? table.blocks[page] : kNoBlock;

@@ -21,10 +21,15 @@ absl::Status check_queue(const QueueLoad& load, const QueueLimits& limits, int64
   return absl::OkStatus();
 }
 
+int64_t prompt_blocks(const GroupSpec& spec, int64_t prompt_tokens, int64_t tokens_per_step) {
+  // With a second step in flight two chunks are held before the window of the first moves on.
+  return spec.pages_peak(prompt_tokens, 2 * tokens_per_step);
+}
+
 absl::Status check_prompt_fits(const KvCacheShape& shape, int64_t prompt_tokens,
                                int64_t tokens_per_step) {
   for (size_t group = 0; group < shape.groups.size(); ++group) {
-    const int64_t pages = shape.groups[group].pages_peak(prompt_tokens, tokens_per_step);
+    const int64_t pages = prompt_blocks(shape.groups[group], prompt_tokens, tokens_per_step);
     if (pages > shape.blocks[group]) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "the prompt has ", prompt_tokens, " tokens and needs ", pages,

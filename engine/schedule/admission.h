@@ -24,6 +24,9 @@ struct QueueLimits {
 absl::Status check_queue(const QueueLoad& load, const QueueLimits& limits, int64_t sequences,
                          int64_t prompt_tokens);
 
+// Most blocks of one group that a prompt holds at once while it is computed.
+int64_t prompt_blocks(const GroupSpec& spec, int64_t prompt_tokens, int64_t tokens_per_step);
+
 // RESOURCE_EXHAUSTED when the prompt alone could never be held, whatever else runs.
 absl::Status check_prompt_fits(const KvCacheShape& shape, int64_t prompt_tokens,
                                int64_t tokens_per_step);

@@ -116,6 +116,8 @@ class DecisionCheck {
 
   // Decode goes first: a running output is refused only when blocks or the whole budget run out.
   void check_running_served() {
+    // A circle of memory was broken: the next step uses what came back.
+    if (decision_.grants.empty() && !decision_.preempted.empty()) return;
     for (const SequenceView& seq : snapshot_.running) {
       const SequenceId id = seq.key.id;
       if (seq.blocked || seq.leaving || seq.in_prompt() || granted_.contains(id)) continue;

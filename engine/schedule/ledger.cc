@@ -217,7 +217,12 @@ bool Ledger::admit_prefilled(SequenceSpec spec, std::vector<int32_t> emitted, in
     }
   }
   seq.fill_len = seq.committed_len = seq.allocated_len = seq.next_position = committed;
-  seq.publishing = shape_.prefix_caching && seq.spec.prefix_caching && cache_.groups() > 0;
+  // Pages that were not transferred cannot be published, nor can what comes after them be found.
+  const bool whole = seq.tables.end() == std::find_if(seq.tables.begin(), seq.tables.end(),
+                                                      [](const BlockTable& table) {
+                                                        return table.live < table.pages();
+                                                      });
+  seq.publishing = shape_.prefix_caching && seq.spec.prefix_caching && whole && !seq.tables.empty();
   seq.state = SequenceState::kRunning;
   pin(id);
   return true;

@@ -61,16 +61,14 @@ int64_t Ledger::publish(Sequence& seq) {
   if (!seq.publishing) return 0;
   int64_t end = seq.committed_len;
   if (!shares_outputs(seq)) end = std::min(end, seq.prompt_len);
-  // A finished sequence may have committed positions whose tokens it did not keep.
-  end = std::min(end, static_cast<int64_t>(seq.tokens.size()));
   const int64_t before = seq.published_pages;
   std::vector<PrefixIndex::BlockOf> dropped;
   while ((seq.published_pages + 1) * kBlockTokens <= end) {
     const int64_t page = seq.published_pages;
     const absl::Span<const int32_t> tokens(seq.tokens);
-    const EntryId parent = page == 0 ? cache_.root(seq.spec.cache_namespace) : seq.published_entry;
-    seq.published_entry = cache_.publish(parent, tokens.subspan(page * kBlockTokens, kBlockTokens),
-                                         page, seq.tables, dropped);
+    seq.published_entry = cache_.publish(seq.spec.cache_namespace, seq.published_entry,
+                                         tokens.subspan(page * kBlockTokens, kBlockTokens), page,
+                                         seq.tables, dropped);
     if (seq.published_entry == kNoEntry) {
       seq.publishing = false;  // the chain above was evicted: its pages can no longer be reached
       break;

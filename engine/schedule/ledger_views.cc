@@ -7,9 +7,10 @@
 namespace tessera {
 namespace {
 
-// Waiting sequences of each class that one step looks at. A step admits few; looking up prefixes
-// for a long queue would cost more than the step.
+// Waiting sequences of each class that one step looks at, and pages of cached prefixes looked up
+// for them. A step admits few; looking up prefixes for a long queue would cost more than the step.
 constexpr size_t kCandidatesMax = 32;
+constexpr int64_t kLookupPagesMax = 2048;
 
 OrderKey key_of(const Sequence& seq) {
   return {.id = seq.spec.id,
@@ -63,8 +64,11 @@ StepSnapshot Ledger::snapshot(const AdmissionOrder& order, double now_seconds) c
   }
   if (oldest != nullptr) snapshot.oldest = oldest->spec.id;
   for (std::vector<const Sequence*>& queue : waiting) {
+    int64_t pages_found = 0;
     for (const Sequence* seq : next_candidates(std::move(queue), order, now_seconds)) {
+      if (pages_found > kLookupPagesMax) break;
       snapshot.waiting.push_back(seq->fork_ready ? view(*seq) : waiting_view(*seq));
+      pages_found += snapshot.waiting.back().next_position / kBlockTokens;
     }
   }
   return snapshot;

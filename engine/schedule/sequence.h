@@ -19,14 +19,14 @@ constexpr uint64_t kAllGroups = ~uint64_t{0};
 // Times are seconds on the engine's clock, whatever its zero is.
 struct SequenceSpec {
   SequenceId id = kNoSequence;
-  std::vector<int32_t> prompt;   // at least one token
-  int64_t max_tokens_total = 0;  // prompt and output together; > prompt.size()
-  int32_t priority = 0;          // higher goes first
+  std::vector<int32_t> prompt = {};  // at least one token
+  int64_t max_tokens_total = 0;      // prompt and output together; > prompt.size()
+  int32_t priority = 0;              // higher goes first
   bool best_effort = false;
   double arrival_seconds = 0;
   double deadline_seconds = kNoDeadline;
   // Cache salt and every policy that changes KV; sequences share prefixes only within one.
-  std::string cache_namespace;
+  std::string cache_namespace = {};
   bool prefix_caching = true;
   // Whether pages that hold outputs may be published (not when outputs are computed otherwise than
   // prompts; implied by a missing group below).

@@ -112,6 +112,13 @@ std::vector<int32_t> FakeDevice::run_segment(const FakeSegment& segment,
   return drawn;
 }
 
+void FakeDevice::import(const FakeSegment& segment) {
+  const std::vector<KvHash> prefix = prefix_hashes(*segment.seq, segment.tokens);
+  for (size_t position = 0; position + 1 < prefix.size(); ++position) {
+    store(segment, static_cast<int64_t>(position), prefix[position]);
+  }
+}
+
 void FakeDevice::check_visible(const FakeSegment& segment, const std::vector<KvHash>& prefix,
                                int64_t position, std::vector<std::string>& wrong) const {
   for (size_t group = 0; group < slots_.size(); ++group) {

@@ -53,6 +53,8 @@ class FakeDevice {
 
   // Runs a step; tokens per segment. Complaints about what rows saw go to `wrong`.
   std::vector<std::vector<int32_t>> run(const FakeStep& step, std::vector<std::string>& wrong);
+  // KV from elsewhere: the positions of `tokens` but the last, where the tables have pages.
+  void import(const FakeSegment& segment);
   void forget(SequenceId id) { drawn_.erase(id); }
 
  private:

@@ -35,6 +35,7 @@ SimulationTotals SimulatedEngine::run() {
     if (draining_ && ledger_.idle() && in_flight_.empty()) break;
     if (!draining_) arrive();
     end_some();
+    if (options_.transfer_share > 0) transfer();
     const int64_t before = totals_.steps;
     const bool launched = launch();
     const bool full = static_cast<int>(in_flight_.size()) >= options_.steps_in_flight;
@@ -83,7 +84,8 @@ void SimulatedEngine::arrive() {
     spec.cache_namespace += "/skip";
     spec.groups_after_prompt = ~(uint64_t{1} << (options_.shape.cache.groups.size() - 1));
   }
-  const int64_t outputs = chance(options_.fork_share) ? between(2, 4) : 1;
+  const bool prefilled = chance(options_.transfer_share);
+  const int64_t outputs = !prefilled && chance(options_.fork_share) ? between(2, 4) : 1;
   const SequenceId first = last_id_ + 1;
   for (int64_t output = 0; output < outputs; ++output) {
     spec.id = ++last_id_;
@@ -98,10 +100,63 @@ void SimulatedEngine::arrive() {
     client.cancel_at = chance(options_.cancel_share) ? tick_ + between(0, 60) : 0;
     client.last_progress = tick_;
     client.best_effort = spec.best_effort;
+    if (prefilled) return arrive_prefilled(std::move(spec), std::move(client));
     clients_[spec.id] = std::move(client);
     ledger_.admit(spec);
     totals_.forks += output > 0 ? 1 : 0;
   }
+}
+
+// The prompt and some outputs were computed elsewhere. Where there is no room it is queued as
+// usual.
+void SimulatedEngine::arrive_prefilled(SequenceSpec spec, Client client) {
+  const SequenceId id = spec.id;
+  if (client.output_max > 1) {
+    client.received = expected_outputs(client.seq, between(1, client.output_max - 1));
+    client.importing = ledger_.admit_prefilled(spec, client.received, options_.limits.seqs_max);
+  }
+  totals_.imports += client.importing ? 1 : 0;
+  client.unpin_at = client.importing ? tick_ + between(1, 10) : 0;
+  if (!client.importing) {
+    client.received.clear();
+    ledger_.admit(std::move(spec));
+  }
+  clients_[id] = std::move(client);
+  note(ledger_.recount(), "after import");
+}
+
+// Pages that are read or filled by somebody else for a while.
+void SimulatedEngine::transfer() {
+  std::vector<SequenceId> done;
+  for (auto& [id, client] : clients_) {
+    const bool runs = ledger_.at(id).state == SequenceState::kRunning;
+    if (client.unpin_at == 0 && runs && chance(options_.transfer_share / 20)) {
+      ledger_.pin(id);
+      client.unpin_at = tick_ + between(1, 10);
+      ++totals_.pins;
+    } else if (client.unpin_at != 0 && client.unpin_at <= tick_) {
+      done.push_back(id);
+    }
+  }
+  for (const SequenceId id : done) {
+    if (clients_.at(id).importing) import_kv(id);
+    clients_.at(id).importing = false;
+    clients_.at(id).unpin_at = 0;
+    if (ledger_.unpin(id)) remove(id);
+  }
+  note(ledger_.recount(), "after transfers");
+}
+
+void SimulatedEngine::import_kv(SequenceId id) {
+  const Sequence& seq = ledger_.at(id);
+  FakeSegment segment;
+  segment.seq = &clients_.at(id).seq;
+  segment.tokens = seq.tokens;
+  for (int group = 0; group < ledger_.cache().groups(); ++group) {
+    segment.tables.push_back(seq.tables[group].blocks);
+    segment.ends.push_back(seq.group_end(group));
+  }
+  device_.import(segment);
 }
 
 // Clients that go away and deadlines that pass.

@@ -29,15 +29,18 @@ struct SimulationOptions {
   double deadline_share = 0;
   double draft_share = 0;  // decode steps with drafts
   double best_effort_share = 0;
-  double skip_share = 0;     // sequences whose last group ends with the prompt
-  double early_stop = 0.02;  // per token
+  double skip_share = 0;      // sequences whose last group ends with the prompt
+  double transfer_share = 0;  // sequences that arrive prefilled, and pins of running ones
+  double early_stop = 0.02;   // per token
   int64_t steps = 1000;
   uint64_t seed = 1;
+  bool crowded = false;  // the pool is small enough to preempt all the time
 };
 
 struct SimulationTotals {
   int64_t steps = 0, finished = 0, cancelled = 0, expired = 0, failed = 0, preemptions = 0;
   int64_t cached_tokens = 0, copies = 0, surplus_rows = 0, drafts = 0, accepted = 0, forks = 0;
+  int64_t imports = 0, pins = 0;
   int64_t longest_wait_steps = 0;  // of a latency sequence without a row
   std::vector<std::string> wrong;  // everything that ought not to be
 };
@@ -53,6 +56,8 @@ class SimulatedEngine {
     FakeSequence seq;
     std::vector<int32_t> received;
     int64_t output_max = 0, cancel_at = 0, last_progress = 0;
+    int64_t unpin_at = 0;  // 0 = no transfer under way
+    bool importing = false;
     bool best_effort = false;
   };
 
@@ -62,6 +67,9 @@ class SimulatedEngine {
   }
   void arrive();
   std::vector<int32_t> make_prompt();
+  void arrive_prefilled(SequenceSpec spec, Client client);
+  void transfer();
+  void import_kv(SequenceId id);
   void end_some();
   bool launch();
   FakeSegment segment_of(const ReservedRows& rows);
