@@ -162,6 +162,26 @@ TEST(KvCache, AWindowHitNeedsOnlyTheLastPages) {
   EXPECT_EQ(cache.pool(0).cached(), 10);
 }
 
+TEST(KvCache, AHitNeedsItsSinks) {
+  // Pages 0 and 1 of the second group were never published; only page 0 holds a sink.
+  for (const int64_t sink_tokens : {0, 4}) {
+    const GroupSpec window{.window_tokens = 16, .sink_tokens = sink_tokens};
+    KvCache cache({.groups = {GroupSpec{}, window}, .blocks = {8, 8}});
+    const std::vector<int32_t> tokens = counting_tokens(64);
+    BlockTables tables = cache.empty_tables();
+    ASSERT_TRUE(cache.grow(0, tables[0], 4));
+    EntryId entry = publish_all(cache, absl::MakeConstSpan(tokens).first(32), tables);
+    ASSERT_TRUE(cache.grow(1, tables[1], 4));
+    std::vector<PrefixIndex::BlockOf> dropped;
+    for (int64_t page = 2; page < 4; ++page) {
+      entry = cache.publish("", entry, absl::MakeConstSpan(tokens).subspan(page * 16, 16), page,
+                            tables, dropped);
+    }
+    const PrefixHit hit = cache.find_prefix("", tokens, 9, Ends{kNoEnd, kNoEnd});
+    EXPECT_EQ(hit.pages, sink_tokens == 0 ? 4 : 0);
+  }
+}
+
 TEST(KvCache, GroupsThatEndedAreNotNeededForAHitBeyondTheirEnd) {
   KvCache cache({.groups = {GroupSpec{}, GroupSpec{}}, .blocks = {4, 4}});
   const std::vector<int32_t> tokens = counting_tokens(32);

@@ -266,6 +266,28 @@ TEST(Ledger, APreemptedSkippingSequenceResumesInTwoChunks) {
   rig.collect(outputs);
 }
 
+// Somebody's prompt may read like what a skipping sequence has emitted, but its KV is another.
+TEST(Ledger, ASkippingSequenceDoesNotTakeItsOutputsFromAPrompt) {
+  LedgerRig rig({.cache = {.groups = {GroupSpec{}, GroupSpec{}}, .blocks = {20, 20}}});
+  SequenceSpec spec{.id = 1, .prompt = some_tokens(16), .max_tokens_total = 60};
+  spec.groups_after_prompt = 0b01;
+  rig.ledger.admit(spec);
+  for (int step = 0; step < 30; ++step) rig.step();
+  spec.id = 2;
+  spec.prompt.resize(46, 7);
+  rig.ledger.admit(spec);
+  const Reservation prompt = rig.launch();
+  EXPECT_EQ(prompt.rows.back().cached_tokens, 16);  // outputs are not published either
+  rig.collect(prompt);
+  StepDecision take_back;
+  take_back.preempted = {1};
+  rig.ledger.reserve(take_back);
+  const Reservation again = rig.launch();
+  EXPECT_EQ(again.rows.back().grant.sequence, 1u);
+  EXPECT_EQ(again.rows.back().grant.position, 16);
+  rig.collect(again);
+}
+
 TEST(Ledger, PinnedSequencesOutliveTheirEnd) {
   LedgerRig rig(one_group(10));
   rig.admit(1, some_tokens(20), 1);

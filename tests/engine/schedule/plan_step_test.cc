@@ -63,13 +63,13 @@ TEST_F(PlanStep, APromptStartsOnlyWhenAllOfItFits) {
 }
 
 TEST_F(PlanStep, BlocksOfPromptsInProgressArePromised) {
-  snapshot_ = snapshot_of(10, 100);
-  snapshot_.running = {prompting(1, 16, 128)};  // 7 more blocks
-  snapshot_.waiting = {waiting(2, 60)};         // 4 blocks
-  limits_ = {.tokens_per_step = 20, .seqs_max = 8, .watermark = 0};
+  snapshot_ = snapshot_of(12, 100);
+  snapshot_.running = {prompting(1, 16, 160)};  // 9 more blocks
+  snapshot_.running[0].chunk_max = 16;
+  snapshot_.waiting = {waiting(2, 60)};  // 4 blocks
+  limits_.watermark = 0;
   EXPECT_THAT(plan().admitted, IsEmpty());
-  snapshot_.groups[0].available = 11;
-  limits_.tokens_per_step = 113;
+  snapshot_.groups[0].available = 13;
   EXPECT_THAT(plan().admitted, ElementsAre(2));
 }
 
