@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "engine/tokenize/text.h"
+#include "engine/tokenize/utf8.h"
 
 namespace tessera {
 
@@ -13,6 +14,9 @@ absl::StatusOr<StopStrings> StopStrings::build(std::vector<std::string> strings)
   for (size_t index = 0; index < strings.size(); ++index) {
     if (strings[index].empty()) {
       return absl::InvalidArgumentError(concat("stop string ", index, " is empty"));
+    }
+    if (!is_valid_utf8(strings[index])) {
+      return absl::InvalidArgumentError(concat("stop string ", index, " is no valid UTF-8"));
     }
     if (!seen.insert(strings[index]).second) continue;
     result.strings_.push_back(std::move(strings[index]));

@@ -18,7 +18,8 @@ namespace tessera {
 
 class StopStrings {
  public:
-  // Empty strings are INVALID_ARGUMENT; equal ones count once, under the first index.
+  // Empty strings and strings that are no UTF-8 are INVALID_ARGUMENT; equal ones count once, under
+  // the first index.
   static absl::StatusOr<StopStrings> build(std::vector<std::string> strings);
 
   bool empty() const { return strings_.empty(); }

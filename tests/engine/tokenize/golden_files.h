@@ -1,6 +1,7 @@
 // Readers of tests/golden/tokenize and the checksums its expectations are made of.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
@@ -15,6 +16,15 @@ namespace tessera {
 
 inline std::filesystem::path golden_folder() {
   return std::filesystem::path(TESSERA_SOURCE_DIR) / "tests/golden/tokenize";
+}
+
+inline std::vector<std::string> golden_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
+    if (entry.is_directory()) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 inline std::string file_bytes(const std::filesystem::path& path) {

@@ -11,15 +11,6 @@
 namespace tessera {
 namespace {
 
-std::vector<std::string> golden_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
-    if (entry.is_directory()) names.push_back(entry.path().filename());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 uint32_t digest(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
                 const std::vector<int32_t>& plain) {
   Crc32 crc;
