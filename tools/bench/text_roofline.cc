@@ -115,8 +115,9 @@ absl::Status run(const Options& options) {
   const auto loads = measure_roofline(load, peaks, options.samples, show_progress);
   if (!loads.ok()) return loads.status();
   const ModelWork work = work_of(shape->config);
-  const BenchedMachine machine = {cpu_name(), std::string(name_of(*isa)), shape->name,
-                                  detect_isa() == IsaLevel::kAmx, pool.threads(), options.samples};
+  const BenchedMachine machine = {cpu_name(),     std::string(name_of(*isa)),
+                                  shape->name,    detect_isa() == IsaLevel::kAmx,
+                                  pool.threads(), options.samples};
   std::printf("%s\n%s\n", table_text(machine, *loads, work).c_str(),
               json_text(machine, *loads, work).c_str());
   return absl::OkStatus();

@@ -63,9 +63,10 @@ std::string table_text(const BenchedMachine& machine, const RooflineLoads& loads
   if (loads.prefill.tile_rate > 0) {
     text += prefill_row(loads.prefill, prefill_rate, "of AMX", loads.prefill.tile_rate);
   } else {
-    text += machine.has_amx
-                ? "prefill against the AMX peak: not measured, as another level than AMX is forced\n"
-                : "prefill against the AMX peak: cannot be measured here, this CPU has no AMX\n";
+    text +=
+        machine.has_amx
+            ? "prefill against the AMX peak: not measured, as another level than AMX is forced\n"
+            : "prefill against the AMX peak: cannot be measured here, this CPU has no AMX\n";
   }
   absl::StrAppendFormat(&text, "a step of 16 streams takes %.2f times a step of one\n\n",
                         fractions.batch16_step_ratio);
