@@ -61,6 +61,7 @@ int serve(const ServerConfig& config) {
     std::_Exit(0);
   }
   if (absl::Status status = started.get(); !status.ok()) return fail(kFailed, status.message());
+  metrics.follow([&host] { return host.engine().load(); });
   std::istringstream description(host.engine().describe());
   for (std::string line; std::getline(description, line);) spdlog::info("{}", line);
   spdlog::info(
@@ -74,6 +75,7 @@ int serve(const ServerConfig& config) {
   services.drain(std::chrono::steady_clock::now() +
                  std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                      std::chrono::duration<double>(config.drain_seconds)));
+  metrics.follow(nullptr);
   services.stop();
   spdlog::info("stopped");
   return 0;

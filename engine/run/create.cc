@@ -181,10 +181,11 @@ absl::Status start_workers(const std::shared_ptr<Device>& device, const WorkerPl
 }
 
 absl::Status fit_cost_model(const WorkerPlan& plan, TextEngineParts& parts) {
-  const absl::StatusOr<std::vector<StepSample>> samples =
+  absl::StatusOr<std::vector<StepSample>> samples =
       measure_steps(parts.workers, plan, kWarmUpSeconds);
   if (!samples.ok()) return samples.status();
   parts.cost = std::make_unique<CostModel>(CostModel::fit(*samples));
+  parts.cost_samples = *std::move(samples);
   const ScheduleSettings& schedule = parts.config.schedule;
   parts.limits.tokens_per_step =
       schedule.tokens_per_step > 0
@@ -257,6 +258,11 @@ absl::StatusOr<std::unique_ptr<TextEngine>> create_text_engine(const EngineConfi
   }
   const absl::StatusOr<MemoryPlan> memory = plan_memory(config.kv_cache, config.device.ranks, plan);
   if (!memory.ok()) return memory.status();
+  if (observer != nullptr) {
+    observer->on_memory({.weights = static_cast<int64_t>(memory->weights),
+                         .kv = static_cast<int64_t>(memory->kv),
+                         .scratch = static_cast<int64_t>(memory->scratch)});
+  }
   absl::Status status = start_workers(*device, plan, *folder, config.device.ranks, parts);
   if (!status.ok()) return status;
   status = fit_cost_model(plan, parts);

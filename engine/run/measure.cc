@@ -6,44 +6,72 @@
 namespace tessera {
 namespace {
 
-constexpr int kRepetitions = 3;
+constexpr int kRepetitionsMax = 5;
+constexpr double kRepeatSeconds = 0.5;  // a shape is repeated while its runs took less than this
+constexpr int64_t kContextMax = 4096;   // longer contexts cost in proportion
 
-// One sequence of `rows` rows at position `position`, every page taken from the front of each pool.
-StepPlan synthetic_plan(const WorkerPlan& worker, size_t sites, int32_t rows, int32_t position) {
+// `segments` sequences, each with `rows` rows at positions `position`...
+struct MeasuredShape {
+  int64_t segments = 1, rows = 1, position = 0;
+
+  StepShape work() const {
+    StepShape shape;
+    for (int64_t segment = 0; segment < segments; ++segment) shape.add(position, rows);
+    return shape;
+  }
+  int64_t pages() const {
+    return (position + rows + kKvBlockTokens - 1) / kKvBlockTokens * segments;
+  }
+};
+
+// Every sequence's pages lie one after the other from the front of each pool; a pool too small
+// for that is gone through again, which only a lone sequence may do, as two would write one slot.
+GroupPlan synthetic_group(const MeasuredShape& shape, int64_t blocks) {
+  GroupPlan group;
+  const int64_t pages = shape.pages() / shape.segments;
+  for (int64_t segment = 0; segment < shape.segments; ++segment) {
+    const size_t begin = group.pages.size();
+    group.page_begin.push_back(static_cast<int32_t>(begin));
+    group.tail_begin.push_back(0);
+    group.tail_stride.push_back(0);
+    for (int64_t page = 0; page < pages; ++page) {
+      group.pages.push_back(static_cast<int32_t>((segment * pages + page) % blocks));
+    }
+    for (int64_t at = shape.position; at < shape.position + shape.rows; ++at) {
+      group.kv_slots.push_back(static_cast<int32_t>(
+          group.pages[begin + at / kKvBlockTokens] * kKvBlockTokens + at % kKvBlockTokens));
+    }
+  }
+  return group;
+}
+
+StepPlan synthetic_plan(const WorkerPlan& worker, size_t sites, const MeasuredShape& shape) {
   StepPlan plan;
   plan.verdicts.push_back(std::vector<Verdict>(sites, Verdict::kRun));
-  Segment segment;
-  segment.row_count = rows;
-  plan.segments.push_back(segment);
-  for (int32_t row = 0; row < rows; ++row) {
-    plan.references.push_back(row % worker.config.vocab_size);
-    plan.slots.push_back(0);
-    plan.positions.push_back(position + row);
+  for (int64_t index = 0; index < shape.segments; ++index) {
+    Segment segment;
+    segment.slot = static_cast<int32_t>(index);
+    segment.row_begin = static_cast<int32_t>(index * shape.rows);
+    segment.row_count = static_cast<int32_t>(shape.rows);
+    plan.segments.push_back(segment);
+    for (int64_t row = 0; row < shape.rows; ++row) {
+      plan.references.push_back(static_cast<int32_t>(row % worker.config.vocab_size));
+      plan.slots.push_back(segment.slot);
+      plan.positions.push_back(static_cast<int32_t>(shape.position + row));
+    }
+    plan.logit_rows.push_back(segment.row_begin + segment.row_count - 1);
+    SampleRow sample{};
+    sample.slot = segment.slot;
+    sample.forced_token = -1;
+    sample.logprob_count = -1;
+    sample.repetition_penalty = 1;
+    sample.top_p = 1;
+    sample.position = static_cast<int32_t>(shape.position + shape.rows);
+    plan.samples.push_back(sample);
   }
   for (const AttentionGroup& from : worker.groups) {
-    GroupPlan group;
-    group.page_begin = {0};
-    group.tail_begin = {0};
-    group.tail_stride = {0};
-    const int32_t pages = (position + rows + kKvBlockTokens - 1) / kKvBlockTokens;
-    for (int32_t page = 0; page < pages; ++page) {
-      group.pages.push_back(static_cast<int32_t>(page % from.blocks));
-    }
-    for (int32_t row = 0; row < rows; ++row) {
-      const int32_t at = position + row;
-      group.kv_slots.push_back(group.pages[at / kKvBlockTokens] * kKvBlockTokens +
-                               at % kKvBlockTokens);
-    }
-    plan.groups.push_back(std::move(group));
+    plan.groups.push_back(synthetic_group(shape, from.blocks));
   }
-  plan.logit_rows = {rows - 1};
-  SampleRow sample{};
-  sample.forced_token = -1;
-  sample.logprob_count = -1;
-  sample.repetition_penalty = 1;
-  sample.top_p = 1;
-  sample.position = position + rows;
-  plan.samples.push_back(sample);
   return plan;
 }
 
@@ -58,43 +86,60 @@ absl::StatusOr<double> time_of(std::vector<std::unique_ptr<RankWorker>>& workers
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
 
+// Cheap shapes first: what does not fit the time is extrapolated from what did.
+std::vector<MeasuredShape> shapes_of(const WorkerPlan& plan) {
+  const int64_t positions = plan.limits.positions_max, rows_max = plan.limits.rows_max;
+  std::vector<MeasuredShape> shapes;
+  for (int64_t position = 1024; position < positions && position <= kContextMax; position *= 2) {
+    shapes.push_back({1, 1, position});
+  }
+  const int64_t company = std::min<int64_t>({8, rows_max, plan.limits.sequences_max});
+  if (company > 1 && positions > 1024) shapes.push_back({company, 1, 1024});
+  for (int64_t rows = 1; rows <= std::min(rows_max, positions); rows *= 2) {
+    shapes.push_back({1, rows, 0});
+    // What a row costs per position is seen best where there are many rows.
+    if (rows >= 32 && rows + 2048 <= positions) shapes.push_back({1, rows, 2048});
+  }
+  std::erase_if(shapes, [&plan](const MeasuredShape& shape) {
+    return shape.segments > 1 &&
+           std::any_of(plan.groups.begin(), plan.groups.end(),
+                       [&shape](const auto& group) { return shape.pages() > group.blocks; });
+  });
+  std::stable_sort(shapes.begin(), shapes.end(),
+                   [](const MeasuredShape& left, const MeasuredShape& right) {
+                     return left.segments * left.rows < right.segments * right.rows;
+                   });
+  return shapes;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<StepSample>> measure_steps(
     std::vector<std::unique_ptr<RankWorker>>& workers, const WorkerPlan& plan,
     double budget_seconds) {
-  const int64_t positions = plan.limits.positions_max;
-  std::vector<std::pair<int64_t, int64_t>> shapes;  // rows, position
-  for (int64_t rows = 1; rows <= std::min<int64_t>(plan.limits.rows_max, positions); rows *= 2) {
-    shapes.push_back({rows, 0});
-  }
-  for (int64_t position = 512; position < positions && position <= 4096; position *= 2) {
-    shapes.push_back({1, position});
-  }
   const size_t sites = workers.front()->sites().size();
   const auto begun = std::chrono::steady_clock::now();
   const auto spent = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   };
   std::vector<StepSample> samples;
-  for (const auto& [rows, position] : shapes) {
-    // The first step touches pages and caches for the first time; the smallest one is repeated.
-    if (!samples.empty() && spent() + 2 * kRepetitions * samples.back().seconds > budget_seconds) {
-      continue;
-    }
-    const StepPlan step =
-        synthetic_plan(plan, sites, static_cast<int32_t>(rows), static_cast<int32_t>(position));
+  // The first step touches pages and caches for the first time.
+  absl::StatusOr<double> last = time_of(workers, synthetic_plan(plan, sites, {}));
+  if (!last.ok()) return last.status();
+  for (const MeasuredShape& shape : shapes_of(plan)) {
+    // Twice the rows take at most twice the time.
+    if (!samples.empty() && spent() + 2 * *last > budget_seconds) break;
+    const StepPlan step = synthetic_plan(plan, sites, shape);
     std::vector<double> seconds;
-    for (int repetition = samples.empty() ? -1 : 0; repetition < kRepetitions; ++repetition) {
-      const absl::StatusOr<double> took = time_of(workers, step);
-      if (!took.ok()) return took.status();
-      if (repetition >= 0) seconds.push_back(*took);
-    }
+    double sum = 0;
+    do {
+      last = time_of(workers, step);
+      if (!last.ok()) return last.status();
+      seconds.push_back(*last);
+      sum += *last;
+    } while (seconds.size() < kRepetitionsMax && sum < kRepeatSeconds);
     std::sort(seconds.begin(), seconds.end());
-    StepSample sample;
-    sample.shape.add(position, rows);
-    sample.seconds = seconds[seconds.size() / 2];
-    samples.push_back(sample);
+    samples.push_back({shape.work(), seconds[seconds.size() / 2]});
   }
   return samples;
 }

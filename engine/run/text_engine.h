@@ -15,6 +15,7 @@
 #include "engine/run/engine.h"
 #include "engine/run/plan_builder.h"
 #include "engine/run/rank_worker.h"
+#include "engine/schedule/cost_history.h"
 #include "engine/schedule/ledger.h"
 #include "engine/schedule/plan_step.h"
 #include "kernels/core/meeting.h"
@@ -33,7 +34,8 @@ struct TextEngineParts {
   std::vector<int> group_of_layer;  // [L] attention group
   LedgerShape ledger;
   StepLimits limits;
-  std::unique_ptr<CostModel> cost;  // limits.cost points to it
+  std::unique_ptr<CostModel> cost;       // limits.cost points to it
+  std::vector<StepSample> cost_samples;  // what it was fitted to
   std::unique_ptr<AdmissionOrder> order;
   int device_slots = 0;  // rows of the device's history
 };
@@ -73,6 +75,7 @@ class TextEngine final : public Engine {
   // A launched step whose result has not been collected.
   struct Flight {
     StepId step = 0;
+    StepShape shape;
     std::vector<Grant> grants;
     std::vector<GrantSamples> samples;  // per grant
     StepReport report;
@@ -119,6 +122,7 @@ class TextEngine final : public Engine {
   std::unordered_map<RequestId, std::unique_ptr<LiveRequest>> live_;
   std::vector<std::unique_ptr<LiveRequest>> ended_;  // their sequences are still in flight
   std::deque<Flight> flights_;
+  CostHistory costs_;
   std::deque<HandOff> parcels_;  // arrived, waiting for room
   SequenceId next_sequence_ = 1;
   const Clock::time_point started_ = Clock::now();

@@ -53,6 +53,7 @@ bool TextEngine::launch_step() {
   flight.step = reservation.step;
   flight.report.preemptions = static_cast<int64_t>(decision.preempted.size());
   const std::vector<std::byte> bytes = build_step(reservation, flight);
+  flight.report.predicted_seconds = parts_.cost->predict(flight.shape);
   flight.report.plan_seconds = seconds_since(begun);
   flights_.push_back(std::move(flight));
   for (const std::unique_ptr<RankWorker>& worker : parts_.workers) {
@@ -81,6 +82,7 @@ std::vector<std::byte> TextEngine::build_step(const Reservation& reservation, Fl
       cut_draft(output.draft, 0);
     }
     flight.grants.push_back(rows.grant);
+    flight.shape.add(rows.grant.position, rows.grant.rows);
     flight.samples.push_back(builder.add(granted_rows(rows, output), output));
     int64_t& counter = rows.grant.kind == RowKind::kPrompt ? flight.report.prompt_tokens
                                                            : flight.report.decode_tokens;
@@ -148,6 +150,8 @@ void TextEngine::collect_step() {
   for (size_t rank = 1; rank < parts_.workers.size(); ++rank) parts_.workers[rank]->collect();
   StepReport& report = flight.report;
   report.device_seconds = result.device_seconds;
+  costs_.add({flight.shape, result.device_seconds});
+  if (costs_.due()) *parts_.cost = costs_.fit();
   StepOutcome outcome;
   outcome.step = flight.step;
   for (size_t index = 0; index < flight.grants.size(); ++index) {
@@ -183,11 +187,6 @@ void TextEngine::collect_step() {
       send(*found->second);
     }
   }
-  publish_load();
-  report.running = load_.running;
-  report.waiting = load_.waiting;
-  report.blocks_used = load_.blocks_used;
-  report.blocks_total = load_.blocks_total;
   if (parts_.observer != nullptr) parts_.observer->on_step(report);
 #ifdef TESSERA_DEBUG
   for (const std::string& violation : ledger_.recount()) {

@@ -30,22 +30,32 @@ double median(std::vector<double> values) {
   return (values[middle] + *std::max_element(values.begin(), values.begin() + middle)) / 2;
 }
 
+double weight_of(const StepSample& sample) {
+  const double seconds = std::max(sample.seconds, 1e-9);
+  return 1 / (seconds * seconds);
+}
+
 // Least squares of the context terms with the row count's own time removed: only differences
-// between samples of equal rows count.
+// between samples of equal rows count. Errors count in proportion to the time they are part of,
+// else the longest steps alone would decide.
 ContextCosts fit_contexts(const std::map<int64_t, Samples>& by_rows) {
   double cc = 0, cp = 0, pp = 0, cs = 0, ps = 0;
   for (const auto& [rows, samples] : by_rows) {
-    double contexts = 0, pairs = 0, seconds = 0;
+    double weights = 0, contexts = 0, pairs = 0, seconds = 0;
     for (const StepSample& sample : samples) {
-      contexts += static_cast<double>(sample.shape.contexts) / samples.size();
-      pairs += static_cast<double>(sample.shape.pairs) / samples.size();
-      seconds += sample.seconds / samples.size();
+      const double weight = weight_of(sample);
+      weights += weight;
+      contexts += weight * static_cast<double>(sample.shape.contexts);
+      pairs += weight * static_cast<double>(sample.shape.pairs);
+      seconds += weight * sample.seconds;
     }
     for (const StepSample& sample : samples) {
-      const double c = static_cast<double>(sample.shape.contexts) - contexts;
-      const double p = static_cast<double>(sample.shape.pairs) - pairs;
-      const double s = sample.seconds - seconds;
-      cc += c * c, cp += c * p, pp += p * p, cs += c * s, ps += p * s;
+      const double weight = weight_of(sample);
+      const double c = static_cast<double>(sample.shape.contexts) - contexts / weights;
+      const double p = static_cast<double>(sample.shape.pairs) - pairs / weights;
+      const double s = sample.seconds - seconds / weights;
+      cc += weight * c * c, cp += weight * c * p, pp += weight * p * p;
+      cs += weight * c * s, ps += weight * p * s;
     }
   }
   const auto alone = [](double product, double square) {
@@ -118,7 +128,8 @@ CostModel CostModel::fit(absl::Span<const StepSample> samples) {
   // A step that met a busy machine says nothing about the others: fit again without the far ones.
   std::vector<double> errors;
   for (const StepSample& sample : samples) {
-    errors.push_back(std::abs(sample.seconds - model.predict(sample.shape)));
+    errors.push_back(std::abs(sample.seconds - model.predict(sample.shape)) /
+                     std::max(sample.seconds, 1e-9));
   }
   const double limit = 4 * median(errors);
   Samples kept;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,9 @@ const Buckets kRequestSeconds{.05, .1, .3, .5, .8, 1,  1.5, 2,   2.5, 3,   5,   
                               15,  20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
 const Buckets kStepSeconds{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05,
                            .1,    .25,    .5,    1,    2,     3,    5,   10};
+// Symmetric about 1 on a logarithmic scale.
+const Buckets kStepRatios{.5,   .667, .769, .8,   .87, .909, .952, 1,
+                          1.05, 1.1,  1.15, 1.25, 1.3, 1.5,  2,    4};
 const Buckets kStepTokens{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 const Buckets kRequestTokens{1,    2,    5,    10,    20,    50,    100,    200,   500,
                              1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000};
@@ -40,16 +44,29 @@ const char* const kOutcomes[] = {"stop", "length", "cancelled", "error", "deadli
 
 }  // namespace
 
-// Refreshes the process's own numbers whenever it is read.
+// Refreshes the gauges and the process's own numbers whenever it is read.
 struct Metrics::Series final : prometheus::Collectable {
   explicit Series(const std::string& model_name) : labels{{"model_name", model_name}} {
     for (const char* outcome : kOutcomes) end_of(outcome);
+    for (const char* part : {"weights", "kv", "scratch"}) memory_of(part);
     started_seconds.Set(process_start_seconds());
   }
 
   std::vector<prometheus::MetricFamily> Collect() const override {
+    refresh_load();
     resident_bytes.Set(static_cast<double>(process_resident_bytes()));
     return registry.Collect();
+  }
+
+  void refresh_load() const {
+    const std::lock_guard<std::mutex> lock(load_mutex);
+    const EngineLoad load = load_of_engine ? load_of_engine() : EngineLoad{};
+    running.Set(static_cast<double>(load.running));
+    waiting.Set(static_cast<double>(load.waiting));
+    kv_blocks.Set(static_cast<double>(load.blocks_total));
+    kv_usage.Set(load.blocks_total > 0 ? static_cast<double>(load.blocks_used) /
+                                             static_cast<double>(load.blocks_total)
+                                       : 0.0);
   }
 
   Counter& counter(const char* name, const char* help) {
@@ -66,7 +83,13 @@ struct Metrics::Series final : prometheus::Collectable {
     return requests.Add({{"model_name", labels.at("model_name")}, {"outcome", outcome}});
   }
 
+  Gauge& memory_of(const std::string& part) {
+    return memory_plan.Add({{"model_name", labels.at("model_name")}, {"part", part}});
+  }
+
   const std::map<std::string, std::string> labels;
+  mutable std::mutex load_mutex;
+  std::function<EngineLoad()> load_of_engine;  // guarded by load_mutex
   prometheus::Registry registry;
 
   Gauge& running = gauge("tessera_requests_running", "Outputs being generated.");
@@ -90,6 +113,8 @@ struct Metrics::Series final : prometheus::Collectable {
       histogram("tessera_step_plan_seconds", "Deciding and building a step.", kStepSeconds);
   Histogram& step_device =
       histogram("tessera_step_device_seconds", "A step from launch to result.", kStepSeconds);
+  Histogram& step_ratio = histogram("tessera_step_time_ratio",
+                                    "Time of a step / the cost model's prediction.", kStepRatios);
   Histogram& step_tokens = histogram("tessera_step_tokens", "Rows of a step.", kStepTokens);
   Histogram& first_token = histogram("tessera_time_to_first_token_seconds",
                                      "From submission to the first token.", kFirstTokenSeconds);
@@ -103,6 +128,10 @@ struct Metrics::Series final : prometheus::Collectable {
       histogram("tessera_request_prompt_tokens", "Prompt tokens of a request.", kRequestTokens);
   Histogram& request_generation =
       histogram("tessera_request_generation_tokens", "Output tokens of a request.", kRequestTokens);
+  Family<Gauge>& memory_plan = prometheus::BuildGauge()
+                                   .Name("tessera_memory_plan_bytes")
+                                   .Help("Memory that the plan made at start grants, by part.")
+                                   .Register(registry);
   Family<Counter>& requests = prometheus::BuildCounter()
                                   .Name("tessera_requests_total")
                                   .Help("Accepted requests that have ended, by outcome.")
@@ -126,15 +155,20 @@ struct Metrics::Series final : prometheus::Collectable {
 Metrics::Metrics(const std::string& model_name) : series_(std::make_shared<Series>(model_name)) {}
 Metrics::~Metrics() = default;
 
+void Metrics::follow(std::function<EngineLoad()> load) {
+  const std::lock_guard<std::mutex> lock(series_->load_mutex);
+  series_->load_of_engine = std::move(load);
+}
+
+void Metrics::on_memory(const MemoryReport& report) {
+  series_->memory_of("weights").Increment(static_cast<double>(report.weights));
+  series_->memory_of("kv").Increment(static_cast<double>(report.kv));
+  series_->memory_of("scratch").Increment(static_cast<double>(report.scratch));
+}
+
 void Metrics::on_step(const StepReport& report) {
   Series& s = *series_;
   s.steps.Increment();
-  s.running.Set(static_cast<double>(report.running));
-  s.waiting.Set(static_cast<double>(report.waiting));
-  s.kv_blocks.Set(static_cast<double>(report.blocks_total));
-  s.kv_usage.Set(report.blocks_total > 0
-                     ? static_cast<double>(report.blocks_used) / report.blocks_total
-                     : 0.0);
   s.prompt_tokens.Increment(static_cast<double>(report.prompt_tokens));
   s.generation_tokens.Increment(static_cast<double>(report.emitted_tokens));
   s.preemptions.Increment(static_cast<double>(report.preemptions));
@@ -144,6 +178,9 @@ void Metrics::on_step(const StepReport& report) {
   s.accepted_draft_tokens.Increment(static_cast<double>(report.accepted_draft_tokens));
   s.step_plan.Observe(report.plan_seconds);
   s.step_device.Observe(report.device_seconds);
+  if (report.predicted_seconds > 0) {
+    s.step_ratio.Observe(report.device_seconds / report.predicted_seconds);
+  }
   s.step_tokens.Observe(static_cast<double>(report.prompt_tokens + report.decode_tokens));
 }
 

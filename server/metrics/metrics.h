@@ -3,6 +3,7 @@
 // zero.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,11 @@ class Metrics final : public EngineObserver {
   explicit Metrics(const std::string& model_name);
   ~Metrics() override;
 
+  // Whose load the gauges show from now on, asked whenever they are read; nullptr = nobody's. After
+  // the return the one before is not asked any more. Any thread.
+  void follow(std::function<EngineLoad()> load);
+
+  void on_memory(const MemoryReport& report) override;        // any thread
   void on_step(const StepReport& report) override;            // engine thread
   void on_request_end(const RequestReport& report) override;  // engine thread
   void on_refused(absl::StatusCode code);                     // any thread: no engine accepted it

@@ -12,8 +12,8 @@
 
 #include "kernels/core/float_mode.h"
 #include "kernels/cpu/threads/compute_pool.h"
+#include "tools/bench/daemon/daemon_process.h"
 #include "tools/bench/random_model/model_writer.h"
-#include "tools/bench/roofline/daemon_process.h"
 #include "tools/bench/roofline/report.h"
 #include "tools/bench/roofline/roofline.h"
 
@@ -77,28 +77,13 @@ std::string cpu_name() {
   return "unknown CPU";
 }
 
-// The folder of a model that is whole: it gets its name when everything in it is written.
-absl::StatusOr<std::string> ready_model(const ModelShape& shape, const std::string& parent) {
-  const std::string folder = parent + "/" + shape.name;
-  if (fs::exists(folder)) return folder;
-  show_progress("making a random " + shape.name + " in " + folder);
-  const std::string unfinished = folder + ".unfinished";
-  RandomModelOptions options;
-  options.folder = unfinished;
-  const absl::StatusOr<uint64_t> bytes = write_random_model(shape, options);
-  if (!bytes.ok()) return bytes.status();
-  std::error_code error;
-  fs::rename(unfinished, folder, error);
-  if (error) return absl::UnavailableError(folder + ": " + error.message());
-  return folder;
-}
-
 absl::Status run(const Options& options) {
   const absl::StatusOr<IsaLevel> isa = limit_isa(options.isa);
   if (!isa.ok()) return isa.status();
   const absl::StatusOr<ModelShape> shape = find_shape(options.shape);
   if (!shape.ok()) return shape.status();
-  const absl::StatusOr<std::string> model = ready_model(*shape, options.model_dir);
+  const absl::StatusOr<std::string> model =
+      ready_random_model(*shape, options.model_dir, show_progress);
   if (!model.ok()) return model.status();
 
   const FlushSubnormals flush;

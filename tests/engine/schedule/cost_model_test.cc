@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "engine/schedule/cost_history.h"
+
 namespace tessera {
 namespace {
 
@@ -124,6 +126,36 @@ TEST(CostModel, TheBudgetEndsWhereRowsNoLongerGetCheaper) {
   EXPECT_EQ(always.token_budget(1024, 10, 0.0), 1024);
   EXPECT_NEAR(static_cast<double>(always.token_budget(1024, 1.5, 0.0)), 512, 1);
   EXPECT_EQ(CostModel().token_budget(512, 1), 512);
+}
+
+TEST(CostHistory, FollowsAMachineThatGetsSlowerAlsoForShapesNotSeenSince) {
+  const auto seconds = [](const StepShape& shape) {
+    return 0.010 + 0.001 * static_cast<double>(shape.rows) +
+           1e-6 * static_cast<double>(shape.pairs);
+  };
+  std::vector<StepSample> start;
+  for (const int64_t rows : {1, 8, 64}) {
+    for (const int64_t first : {0, 2000}) {
+      start.push_back({shape_of(rows, first), seconds(shape_of(rows, first))});
+    }
+  }
+  CostHistory history(start);
+  EXPECT_FALSE(history.due());
+  std::mt19937 random(3);
+  CostModel model;
+  // More steps than are kept, so that the oldest are forgotten: as fast as at the start at first.
+  for (size_t step = 0; step < 3 * CostHistory::kStepsKept; ++step) {
+    const StepShape shape = shape_of(8, random() % 4000);
+    const double slower = step < CostHistory::kStepsKept ? 1 : 1.5;
+    history.add({shape, slower * seconds(shape)});
+    if (history.due()) model = history.fit();
+  }
+  EXPECT_FALSE(history.due());
+  for (const int64_t first : {0, 1000, 4000}) {
+    const StepShape shape = shape_of(8, first);
+    EXPECT_NEAR(model.predict(shape) / (1.5 * seconds(shape)), 1, 0.05) << first;
+  }
+  EXPECT_NEAR(model.predict(shape_of(64, 0)) / (1.5 * seconds(shape_of(64, 0))), 1, 0.05);
 }
 
 }  // namespace

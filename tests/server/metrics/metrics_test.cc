@@ -57,31 +57,50 @@ TEST(Metrics, StepsAddUp) {
   for (int step = 0; step < 3; ++step)
     metrics.on_step({.plan_seconds = 0.001,
                      .device_seconds = 0.02,
+                     .predicted_seconds = 0.016,
                      .prompt_tokens = 10,
                      .decode_tokens = 4,
                      .draft_tokens = 5,
                      .accepted_draft_tokens = 2,
                      .emitted_tokens = 6,
                      .preemptions = 1,
-                     .running = 7,
-                     .waiting = 8,
-                     .blocks_used = 25,
-                     .blocks_total = 100,
                      .prefix_queried_tokens = 32,
                      .prefix_hit_tokens = 16});
   EXPECT_EQ(plain(metrics, "tessera_steps_total"), 3);
   EXPECT_EQ(plain(metrics, "tessera_prompt_tokens_total"), 30);
   EXPECT_EQ(plain(metrics, "tessera_generation_tokens_total"), 18);
   EXPECT_EQ(plain(metrics, "tessera_preemptions_total"), 3);
-  EXPECT_EQ(plain(metrics, "tessera_requests_running"), 7);
-  EXPECT_EQ(plain(metrics, "tessera_requests_waiting"), 8);
-  EXPECT_EQ(plain(metrics, "tessera_kv_cache_usage_ratio"), 0.25);
   EXPECT_EQ(plain(metrics, "tessera_prefix_cache_hit_tokens_total"), 48);
   EXPECT_EQ(plain(metrics, "tessera_draft_tokens_total"), 15);
   EXPECT_EQ(plain(metrics, "tessera_accepted_draft_tokens_total"), 6);
   EXPECT_EQ(value(metrics, "tessera_step_tokens_bucket{model_name=\"m\",le=\"8\"}"), 0);
   EXPECT_EQ(value(metrics, "tessera_step_tokens_bucket{model_name=\"m\",le=\"16\"}"), 3);
   EXPECT_NEAR(plain(metrics, "tessera_step_device_seconds_sum"), 0.06, 1e-9);
+  EXPECT_NEAR(plain(metrics, "tessera_step_time_ratio_sum"), 3.75, 1e-9);
+}
+
+TEST(Metrics, LoadAtTheTimeOfReading) {
+  Metrics metrics("m");
+  EngineLoad load{.running = 7, .waiting = 8, .blocks_used = 25, .blocks_total = 100};
+  metrics.follow([&load] { return load; });
+  EXPECT_EQ(plain(metrics, "tessera_requests_running"), 7);
+  EXPECT_EQ(plain(metrics, "tessera_requests_waiting"), 8);
+  EXPECT_EQ(plain(metrics, "tessera_kv_cache_usage_ratio"), 0.25);
+  load = {.blocks_total = 100};
+  EXPECT_EQ(plain(metrics, "tessera_requests_running"), 0);
+  EXPECT_EQ(plain(metrics, "tessera_kv_cache_usage_ratio"), 0);
+  EXPECT_EQ(plain(metrics, "tessera_kv_cache_blocks"), 100);
+  metrics.follow(nullptr);
+  EXPECT_EQ(plain(metrics, "tessera_kv_cache_blocks"), 0);
+}
+
+TEST(Metrics, MemoryOfAllPools) {
+  Metrics metrics("m");
+  const std::string kv = "tessera_memory_plan_bytes{model_name=\"m\",part=\"kv\"}";
+  EXPECT_EQ(value(metrics, kv), 0);
+  metrics.on_memory({.weights = 3000, .kv = 200, .scratch = 10});
+  metrics.on_memory({.weights = 3000, .kv = 100, .scratch = 10});
+  EXPECT_EQ(value(metrics, kv), 300);
 }
 
 TEST(Metrics, RequestsAndTheirTimes) {

@@ -121,7 +121,8 @@ TEST(Program, NobodyThereIsOneSentence) {
 TEST(Program, Status) {
   TestServer server(test_config(), /*opens=*/false);
   Metrics metrics("tiny");
-  metrics.on_step({.running = 3, .waiting = 4, .blocks_used = 1, .blocks_total = 4});
+  metrics.follow(
+      [] { return EngineLoad{.running = 3, .waiting = 4, .blocks_used = 1, .blocks_total = 4}; });
   MetricsEndpoint endpoint("127.0.0.1:0", metrics);
   ASSERT_TRUE(endpoint.start().ok());
   const std::vector<std::string> arguments{"status", "--address", address(server),

@@ -70,4 +70,19 @@ absl::StatusOr<uint64_t> write_random_model(const ModelShape& shape,
   return bytes;
 }
 
+absl::StatusOr<std::string> ready_random_model(const ModelShape& shape, const std::string& parent,
+                                               void (*progress)(const std::string& words)) {
+  const std::string folder = parent + "/" + shape.name;
+  if (std::filesystem::exists(folder)) return folder;
+  progress("making a random " + shape.name + " in " + folder);
+  RandomModelOptions options;
+  options.folder = folder + ".unfinished";
+  const absl::StatusOr<uint64_t> bytes = write_random_model(shape, options);
+  if (!bytes.ok()) return bytes.status();
+  std::error_code error;
+  std::filesystem::rename(options.folder, folder, error);
+  if (error) return absl::UnavailableError(folder + ": " + error.message());
+  return folder;
+}
+
 }  // namespace tessera

@@ -23,4 +23,9 @@ struct RandomModelOptions {
 absl::StatusOr<uint64_t> write_random_model(const ModelShape& shape,
                                             const RandomModelOptions& options);
 
+// The folder `parent`/<name of the shape>, written first if it is not there; it gets that name only
+// when everything in it is written. `progress` hears of it.
+absl::StatusOr<std::string> ready_random_model(const ModelShape& shape, const std::string& parent,
+                                               void (*progress)(const std::string& words));
+
 }  // namespace tessera

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_split.h"
+#include "tools/bench/daemon/daemon_metrics.h"
 #include "tools/client/connection.h"
-#include "tools/client/http_get.h"
 
 namespace tessera {
 namespace {
@@ -71,20 +68,11 @@ StreamTimes run_stream(const std::string& address, const v1::GenerateTextRequest
 }
 
 absl::StatusOr<Counters> read_counters(const std::string& address) {
-  const absl::StatusOr<std::string> text = http_get(address, "/metrics", 10);
-  if (!text.ok()) return text.status();
-  const auto value_of = [&text](const char* name) {
-    for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
-      if (!absl::StartsWith(line, name)) continue;
-      return std::atof(std::string(line.substr(line.rfind(' ') + 1)).c_str());
-    }
-    return 0.0;
-  };
-  Counters counters;
-  counters.device_seconds = value_of("tessera_step_device_seconds_sum");
-  counters.plan_seconds = value_of("tessera_step_plan_seconds_sum");
-  counters.steps = static_cast<int64_t>(value_of("tessera_steps_total"));
-  return counters;
+  const absl::StatusOr<DaemonMetrics> metrics = DaemonMetrics::read(address);
+  if (!metrics.ok()) return metrics.status();
+  return Counters{metrics->value("tessera_step_device_seconds_sum"),
+                  metrics->value("tessera_step_plan_seconds_sum"),
+                  static_cast<int64_t>(metrics->value("tessera_steps_total"))};
 }
 
 // The span in which all streams run: from the last first token to the first last token.

@@ -1,4 +1,4 @@
-#include "tools/bench/roofline/daemon_process.h"
+#include "tools/bench/daemon/daemon_process.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
