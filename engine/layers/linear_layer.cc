@@ -10,10 +10,10 @@ LinearLayer::LinearLayer(Region& region, DType dtype, std::vector<LinearPart> pa
   if (bias) bias_ = region.allocate(DType::kF32, {outputs});
 }
 
-absl::Status LinearLayer::load(const ModelFolder& folder, Stream& stream) const {
+absl::Status LinearLayer::load(const TensorFiles& files, Stream& stream) const {
   int64_t column = 0;
   for (const LinearPart& part : parts_) {
-    const auto weight = folder.tensor(part.name + ".weight", {part.rows, part.columns});
+    const auto weight = files.tensor(part.name + ".weight", {part.rows, part.columns});
     if (!weight.ok()) return weight.status();
     const size_t element = size_of(weight->dtype);
     pack_weight(stream, {.source = weight->bytes.data() +
@@ -26,7 +26,7 @@ absl::Status LinearLayer::load(const ModelFolder& folder, Stream& stream) const 
                          .w = weight_,
                          .column = column});
     if (!bias_.empty()) {
-      const auto bias = folder.tensor(part.name + ".bias", {part.rows});
+      const auto bias = files.tensor(part.name + ".bias", {part.rows});
       if (!bias.ok()) return bias.status();
       load_vector(stream,
                   {.source = bias->bytes.data() + part.row_slice.begin * size_of(bias->dtype),
@@ -38,16 +38,16 @@ absl::Status LinearLayer::load(const ModelFolder& folder, Stream& stream) const 
   return absl::OkStatus();
 }
 
-void LinearLayer::release(const ModelFolder& folder) const {
+void LinearLayer::release(const TensorFiles& files) const {
   for (const LinearPart& part : parts_) {
-    const auto weight = folder.tensor(part.name + ".weight", {part.rows, part.columns});
-    if (weight.ok()) folder.release(*weight);
+    const auto weight = files.tensor(part.name + ".weight", {part.rows, part.columns});
+    if (weight.ok()) files.release(*weight);
   }
 }
 
-absl::Status load_gain(const ModelFolder& folder, const std::string& name, const Tensor& out,
+absl::Status load_gain(const TensorFiles& files, const std::string& name, const Tensor& out,
                        Stream& stream) {
-  const auto gain = folder.tensor(name, {out.dim(0)});
+  const auto gain = files.tensor(name, {out.dim(0)});
   if (!gain.ok()) return gain.status();
   load_vector(stream, {.source = gain->bytes.data(), .source_dtype = gain->dtype, .out = out});
   return absl::OkStatus();

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "engine/parallel/rank.h"
-#include "engine/weights/model_folder.h"
+#include "engine/weights/tensor_files.h"
 #include "kernels/ops/linear.h"
 
 namespace tessera {
@@ -28,10 +28,10 @@ class LinearLayer {
   LinearLayer(Region& region, DType dtype, std::vector<LinearPart> parts, bool bias);
 
   // Appends the packing of every part to `stream`.
-  absl::Status load(const ModelFolder& folder, Stream& stream) const;
+  absl::Status load(const TensorFiles& files, Stream& stream) const;
 
   // Drops the file pages of its tensors from memory. REQUIRES: the packing has been waited for.
-  void release(const ModelFolder& folder) const;
+  void release(const TensorFiles& files) const;
 
   // out [M, N] = x [M, K] w + bias
   void operator()(Stream& stream, const Tensor& x, const Tensor& out) const {
@@ -46,7 +46,7 @@ class LinearLayer {
 };
 
 // A norm gain, [width] f32.
-absl::Status load_gain(const ModelFolder& folder, const std::string& name, const Tensor& out,
+absl::Status load_gain(const TensorFiles& files, const std::string& name, const Tensor& out,
                        Stream& stream);
 
 }  // namespace tessera

@@ -65,38 +65,38 @@ DecoderModel::DecoderModel(const ModelShape& shape, Region& weights)
 }
 
 absl::Status DecoderModel::load(const ModelFolder& folder, Stream& stream) {
+  const TensorFiles& files = folder.tensors();
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
     const Block& block = blocks_[layer];
     const std::string at = "model.layers." + std::to_string(layer) + ".";
     absl::Status status =
-        load_gain(folder, at + "input_layernorm.weight", block.attention_gain, stream);
-    status.Update(
-        load_gain(folder, at + "post_attention_layernorm.weight", block.mlp_gain, stream));
+        load_gain(files, at + "input_layernorm.weight", block.attention_gain, stream);
+    status.Update(load_gain(files, at + "post_attention_layernorm.weight", block.mlp_gain, stream));
     if (config_.qk_norm) {
-      status.Update(load_gain(folder, at + "self_attn.q_norm.weight", block.q_gain, stream));
-      status.Update(load_gain(folder, at + "self_attn.k_norm.weight", block.k_gain, stream));
+      status.Update(load_gain(files, at + "self_attn.q_norm.weight", block.q_gain, stream));
+      status.Update(load_gain(files, at + "self_attn.k_norm.weight", block.k_gain, stream));
     }
     for (const LinearLayer* linear : {&block.qkv, &block.out, &block.gate_up, &block.down}) {
-      status.Update(linear->load(folder, stream));
+      status.Update(linear->load(files, stream));
     }
     if (!status.ok()) return status;
     // The mapped pages of a packed layer are let go at once, so that at most one is resident twice.
     stream.wait(stream.record());
-    release_packed(folder, layer);
+    release_packed(files, layer);
   }
-  absl::Status status = embedding_.load(folder, stream);
-  if (!config_.tied_embeddings) status.Update(head_.load(folder, stream));
-  status.Update(load_gain(folder, "model.norm.weight", final_gain_, stream));
+  absl::Status status = embedding_.load(files, stream);
+  if (!config_.tied_embeddings) status.Update(head_.load(files, stream));
+  status.Update(load_gain(files, "model.norm.weight", final_gain_, stream));
   status.Update(load_rotation(stream));
   return status;
 }
 
-void DecoderModel::release_packed(const ModelFolder& folder, size_t layer) const {
+void DecoderModel::release_packed(const TensorFiles& files, size_t layer) const {
   // Ranks load one after the other; the last one is through with the file's pages.
   if (rank_.index != rank_.count - 1) return;
   const Block& block = blocks_[layer];
   for (const LinearLayer* linear : {&block.qkv, &block.out, &block.gate_up, &block.down}) {
-    linear->release(folder);
+    linear->release(files);
   }
 }
 

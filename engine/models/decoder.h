@@ -28,7 +28,7 @@ class DecoderModel final : public Model {
   Tensor feed_forward(const Pass& pass, const RowSet& active, int layer,
                       const Tensor& normed) const;
   Tensor summed_over_ranks(const Pass& pass, const Tensor& delta) const;
-  void release_packed(const ModelFolder& folder, size_t layer) const;
+  void release_packed(const TensorFiles& files, size_t layer) const;
   absl::Status load_rotation(Stream& stream);
 
   ModelConfig config_;

@@ -173,7 +173,7 @@ absl::Status start_workers(const std::shared_ptr<Device>& device, const WorkerPl
     if (!worker.ok()) return worker.status();
     parts.workers.push_back(*std::move(worker));
   }
-  if (absl::Status status = folder.check_unchanged(); !status.ok()) return status;
+  if (absl::Status status = folder.tensors().check_unchanged(); !status.ok()) return status;
   for (const std::unique_ptr<RankWorker>& worker : parts.workers) {
     if (absl::Status status = worker->load(folder); !status.ok()) return status;
   }

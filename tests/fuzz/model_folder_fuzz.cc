@@ -50,15 +50,16 @@ void use(const ModelFolder& model) {
   rope_attention_scale(config.rope);
   volatile unsigned sum = 0;
   const std::vector<int64_t> shapes[] = {{config.vocab_size, config.width}, {config.width}, {1}};
-  for (const std::string& name : model.names()) {
+  for (const std::string& name : model.tensors().names()) {
     for (const std::vector<int64_t>& shape : shapes) {
-      const absl::StatusOr<RawTensor> tensor = model.tensor(name, std::span<const int64_t>(shape));
+      const absl::StatusOr<RawTensor> tensor =
+          model.tensors().tensor(name, std::span<const int64_t>(shape));
       if (!tensor.ok()) continue;
       for (const std::byte byte : tensor->bytes) sum = sum + static_cast<unsigned>(byte);
-      model.release(*tensor);
+      model.tensors().release(*tensor);
     }
   }
-  model.unused();
+  model.tensors().unused();
 }
 
 }  // namespace

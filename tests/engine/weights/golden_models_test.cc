@@ -34,10 +34,10 @@ TEST(GoldenModels, HoldExactlyTheTensorsTheirConfigImplies) {
     const ModelFolder folder = opened(name);
     for (const ExpectedTensor& expected : expected_tensors(folder.config())) {
       const absl::StatusOr<RawTensor> tensor =
-          folder.tensor(expected.name, std::span<const int64_t>(expected.shape));
+          folder.tensors().tensor(expected.name, std::span<const int64_t>(expected.shape));
       EXPECT_TRUE(tensor.ok()) << tensor.status();
     }
-    EXPECT_THAT(folder.unused(), ::testing::IsEmpty());
+    EXPECT_THAT(folder.tensors().unused(), ::testing::IsEmpty());
     EXPECT_TRUE(folder.check_all_used().ok());
   }
 }

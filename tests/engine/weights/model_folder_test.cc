@@ -46,17 +46,18 @@ TEST(ModelFolder, ReadsASingleFile) {
   EXPECT_EQ(model->config().architecture, "LlamaForCausalLM");
   EXPECT_EQ(model->config().weight_dtype, DType::kBf16) << "the file knows better";
   EXPECT_TRUE(model->config().tied_embeddings) << "no lm_head";
-  EXPECT_EQ(model->tensor_bytes(), 32u);
-  EXPECT_THAT(model->unused(), ElementsAre("extra", "model.embed_tokens.weight"));
-  const absl::StatusOr<RawTensor> tensor = model->tensor("model.embed_tokens.weight", {3, 4});
+  EXPECT_EQ(model->tensors().tensor_bytes(), 32u);
+  EXPECT_THAT(model->tensors().unused(), ElementsAre("extra", "model.embed_tokens.weight"));
+  const absl::StatusOr<RawTensor> tensor =
+      model->tensors().tensor("model.embed_tokens.weight", {3, 4});
   ASSERT_TRUE(tensor.ok()) << tensor.status();
   EXPECT_EQ(tensor->dtype, DType::kBf16);
   ASSERT_EQ(tensor->bytes.size(), 24u);
   EXPECT_EQ(tensor->bytes[23], std::byte{0x3f});
-  EXPECT_THAT(model->unused(), ElementsAre("extra"));
-  model->release(*tensor);
+  EXPECT_THAT(model->tensors().unused(), ElementsAre("extra"));
+  model->tensors().release(*tensor);
   EXPECT_EQ(tensor->bytes[23], std::byte{0x3f});
-  EXPECT_TRUE(model->check_unchanged().ok());
+  EXPECT_TRUE(model->tensors().check_unchanged().ok());
 }
 
 TEST(ModelFolder, ErrorsOfLookupNameFileTensorAndShapes) {
@@ -65,11 +66,11 @@ TEST(ModelFolder, ErrorsOfLookupNameFileTensorAndShapes) {
   folder.write("model.safetensors", one_tensor("a", "I64", "[1]", "12345678"));
   const absl::StatusOr<ModelFolder> model = ModelFolder::open(folder.path());
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_THAT(message_of(model->tensor("b", {2, 3}).status()),
+  EXPECT_THAT(message_of(model->tensors().tensor("b", {2, 3}).status()),
               HasSubstr("model.safetensors: tensor \"b\" of shape [2, 3] is missing"));
-  EXPECT_THAT(message_of(model->tensor("a", {1, 1}).status()),
+  EXPECT_THAT(message_of(model->tensors().tensor("a", {1, 1}).status()),
               HasSubstr("tensor \"a\" has shape [1], config.json needs [1, 1]"));
-  EXPECT_THAT(message_of(model->tensor("a", {1}).status()),
+  EXPECT_THAT(message_of(model->tensors().tensor("a", {1}).status()),
               HasSubstr("tensor \"a\" has dtype I64, supported are F32, F16 and BF16"));
 }
 
@@ -88,9 +89,9 @@ TEST(ModelFolder, TheIndexDecidesWhichShardHoldsATensor) {
                R"("weight_map":{"a":"one.safetensors","b":"two.safetensors"}})");
   const absl::StatusOr<ModelFolder> model = ModelFolder::open(folder.path());
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_THAT(model->names(), ElementsAre("a", "b"));
-  EXPECT_EQ(model->tensor("a", {1})->bytes[0], std::byte{'a'});
-  EXPECT_EQ(model->tensor("b", {1})->dtype, DType::kF16);
+  EXPECT_THAT(model->tensors().names(), ElementsAre("a", "b"));
+  EXPECT_EQ(model->tensors().tensor("a", {1})->bytes[0], std::byte{'a'});
+  EXPECT_EQ(model->tensors().tensor("b", {1})->dtype, DType::kF16);
 }
 
 TEST(ModelFolder, HostileIndexFilesAreRefused) {
@@ -154,11 +155,11 @@ TEST(ModelFolder, ATensorNobodyAskedForIsAnError) {
                                  "aaaabbbbcccc"));
   const absl::StatusOr<ModelFolder> model = ModelFolder::open(folder.path());
   ASSERT_TRUE(model.ok()) << model.status();
-  ASSERT_TRUE(model->tensor("a", {1}).ok());
+  ASSERT_TRUE(model->tensors().tensor("a", {1}).ok());
   EXPECT_THAT(message_of(model->check_all_used()),
               HasSubstr("model.safetensors: tensor \"model.layers.0.self_attn.q_proj.bias\" is not "
                         "part of a LlamaForCausalLM as config.json describes it"));
-  ASSERT_TRUE(model->tensor("model.layers.0.self_attn.q_proj.bias", {1}).ok());
+  ASSERT_TRUE(model->tensors().tensor("model.layers.0.self_attn.q_proj.bias", {1}).ok());
   EXPECT_TRUE(model->check_all_used().ok());
 }
 

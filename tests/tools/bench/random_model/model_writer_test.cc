@@ -45,12 +45,13 @@ TEST(ModelWriter, EveryShapeOpensWithAllItsTensors) {
     ASSERT_TRUE(model.ok()) << model.status();
     EXPECT_EQ(model->config().layers, 2);
     EXPECT_EQ(model->config().weight_dtype, DType::kBf16);
-    EXPECT_EQ(model->tensor_bytes(), *bytes);
+    EXPECT_EQ(model->tensors().tensor_bytes(), *bytes);
     for (const ExpectedTensor& expected : expected_tensors(model->config())) {
-      EXPECT_TRUE(model->tensor(expected.name, std::span<const int64_t>(expected.shape)).ok())
+      EXPECT_TRUE(
+          model->tensors().tensor(expected.name, std::span<const int64_t>(expected.shape)).ok())
           << expected.name;
     }
-    EXPECT_THAT(model->unused(), ::testing::IsEmpty());
+    EXPECT_THAT(model->tensors().unused(), ::testing::IsEmpty());
   }
 }
 
