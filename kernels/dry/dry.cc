@@ -111,12 +111,42 @@ Progress add_rms_norm(Execution& e, const AddRmsNorm& a) {
   return note.writes({"normed", a.normed}).computes(5.0 * elements(a.normed)).in(e);
 }
 
+// Modulation rows are few and stay in the cache: each part counts once.
+Progress add_layer_norm(Execution& e, const AddLayerNorm& a) {
+  Note note("add_layer_norm");
+  note.reads({"delta", a.delta}).reads({"gate", a.gate}).reads({"rows", a.rows});
+  note.reads({"gain", a.gain}).reads({"bias", a.bias});
+  note.reads({"scale", a.scale}).reads({"shift", a.shift}).reads({"row_mod", a.row_mod});
+  const int64_t touched = a.normed.dim(0) * row_bytes(a.residual);
+  note.moves(touched, a.delta.empty() ? 0 : touched);
+  return note.writes({"normed", a.normed}).computes(9.0 * elements(a.normed)).in(e);
+}
+
+Progress activate(Execution& e, const Activate& a) {
+  Note note("activate");
+  note.reads({"in", a.in}).writes({"out", a.out});
+  return note.computes(20.0 * elements(a.out)).in(e);
+}
+
 Progress add_rows(Execution& e, const AddRows& a) {
   return Note("add_rows")
       .reads({"delta", a.delta})
       .reads({"rows", a.rows})
+      .reads({"gate", a.gate})
+      .reads({"row_mod", a.row_mod})
       .moves(a.delta.bytes(), a.delta.bytes())
       .computes(elements(a.delta))
+      .in(e);
+}
+
+Progress add_positions(Execution& e, const AddPositions& a) {
+  const int64_t bytes = a.index_a.dim(0) * row_bytes(a.residual);
+  return Note("add_positions")
+      .reads({"index_a", a.index_a})
+      .reads({"index_b", a.index_b})
+      .reads({"rows", a.rows})
+      .moves(2 * bytes, bytes)
+      .computes(static_cast<double>(bytes / 4))
       .in(e);
 }
 
@@ -155,13 +185,14 @@ Progress embed(Execution& e, const Embed& a) {
 }
 
 Progress rope_and_store(Execution& e, const RopeAndStore& a) {
-  const int64_t T = a.q.dim(0);
-  const int64_t stored = 2 * T * a.Hkv * a.Dh * static_cast<int64_t>(size_of(a.q.dtype));
+  const int64_t T = a.qkv.dim(0);
+  const int64_t stored = 2 * T * a.Hkv * a.Dh * static_cast<int64_t>(size_of(a.k_pages.dtype));
+  const int64_t angles = a.cos_sin.empty() ? 0 : T * a.Dh * static_cast<int64_t>(sizeof(float));
   return Note("rope_and_store")
       .reads({"qkv", a.qkv})
       .reads({"positions", a.positions})
       .reads({"slots", a.slots})
-      .moves(T * a.Dh * static_cast<int64_t>(sizeof(float)), stored)
+      .moves(angles, stored)
       .writes({"q", a.q})
       .computes(6.0 * static_cast<double>(T * (a.H + a.Hkv) * a.Dh))
       .in(e);
@@ -184,6 +215,7 @@ Progress attention(Execution& e, const Attention& a) {
       .reads({"segments", a.segments})
       .reads({"pages", a.pages})
       .reads({"tails", a.tails})
+      .reads({"relative_bias", a.relative_bias})
       .moves(read, 0)
       .writes({"out", a.out})
       .writes({"lse", a.lse})
@@ -239,6 +271,79 @@ Progress all_gather(Execution& e, const AllGather& a) {
   return Note("all_gather").reads({"data", a.data}).writes({"out", a.out}).in(e);
 }
 
+Progress patchify(Execution& e, const Patchify& a) {
+  const int64_t read = a.rows.elements() * static_cast<int64_t>(sizeof(float));
+  return Note("patchify").moves(read, 0).writes({"rows", a.rows}).in(e);
+}
+
+Progress unpatchify(Execution& e, const Unpatchify& a) {
+  const int64_t written = a.rows.dim(0) * a.channels * a.patch * a.patch;
+  const int64_t bytes = written * static_cast<int64_t>(sizeof(float));
+  return Note("unpatchify").moves(bytes, bytes).in(e);
+}
+
+// The entries stand in device memory, which a dry run cannot read.
+Progress combine(Execution& e, const Combine& a) {
+  return Note("combine").reads({"entries", a.entries}).in(e);
+}
+
+Progress feature_put(Execution& e, const FeaturePut& a) {
+  const int64_t bytes = a.slots.dim(0) * row_bytes(a.store);
+  return Note("feature_put")
+      .reads({"index", a.index})
+      .reads({"gate", a.gate})
+      .reads({"row_mod", a.row_mod})
+      .reads({"slots", a.slots})
+      .moves(a.minus_store ? 2 * bytes : bytes, bytes)
+      .computes(static_cast<double>(bytes / 4))
+      .in(e);
+}
+
+Progress feature_add(Execution& e, const FeatureAdd& a) {
+  const int64_t bytes = a.slots.dim(0) * row_bytes(a.store);
+  return Note("feature_add")
+      .reads({"slots", a.slots})
+      .reads({"gate", a.gate})
+      .reads({"row_mod", a.row_mod})
+      .reads({"rows", a.rows})
+      .moves(2 * bytes, bytes)
+      .computes(static_cast<double>(bytes / 4))
+      .in(e);
+}
+
+// Which rows the segments take stands in device memory; at most every row of the shorter tensor.
+Progress note_probe(Execution& e, const char* op, const RowPairs& pairs, const Tensor& out,
+                    double flops) {
+  const int64_t pairs_most = std::min(pairs.a.dim(0), pairs.b.dim(0));
+  return Note(op)
+      .moves(2 * pairs_most * row_bytes(pairs.a), 0)
+      .reads({"segments", pairs.segments})
+      .writes({"out", out})
+      .computes(flops * static_cast<double>(pairs_most * pairs.a.dim(1)))
+      .in(e);
+}
+
+Progress relative_l1(Execution& e, const RelativeL1& a) {
+  return note_probe(e, "relative_l1", a.pairs, a.out, 3.0);
+}
+
+Progress dot_products(Execution& e, const DotProducts& a) {
+  return note_probe(e, "dot_products", a.pairs, a.out, 6.0);
+}
+
+Progress im2col(Execution& e, const Im2Col& a) {
+  // A pixel is read from memory once, however many windows hold it.
+  const int64_t pixels = std::min(a.in.dim(0), a.out.dim(0));
+  return Note("im2col").moves(pixels * row_bytes(a.in), 0).writes({"out", a.out}).in(e);
+}
+
+Progress group_norm(Execution& e, const GroupNorm& a) {
+  Note note("group_norm");
+  note.reads({"in", a.in}).reads({"gain", a.gain}).reads({"bias", a.bias});
+  note.moves(a.in.bytes(), 0).writes({"out", a.out});
+  return note.computes((a.silu ? 26.0 : 6.0) * elements(a.out)).in(e);
+}
+
 }  // namespace
 
 std::vector<DryTotal> DryLog::totals() const {
@@ -288,6 +393,18 @@ const OpTable& dry_ops() {
     table.verify = verify;
     table.all_reduce = all_reduce;
     table.all_gather = all_gather;
+    table.add_layer_norm = add_layer_norm;
+    table.activate = activate;
+    table.add_positions = add_positions;
+    table.patchify = patchify;
+    table.unpatchify = unpatchify;
+    table.combine = combine;
+    table.feature_put = feature_put;
+    table.feature_add = feature_add;
+    table.relative_l1 = relative_l1;
+    table.dot_products = dot_products;
+    table.im2col = im2col;
+    table.group_norm = group_norm;
     return table;
   }();
   return table;

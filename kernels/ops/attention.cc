@@ -32,17 +32,20 @@ int64_t head_width(const Tensor& k_pages) {
 
 void rope_and_store(Stream& stream, const RopeAndStore& a) {
   CHECK_GT(a.Hkv, 0);
+  CHECK_GE(a.H, 0);
   CHECK_EQ(a.H % a.Hkv, 0);
   CHECK_EQ(a.Dh % 2, 0);
   Dim T("T"), P("P"), blocks("blocks"), H("H", a.H), Hkv("Hkv", a.Hkv), Dh("Dh", a.Dh);
   expect("qkv", a.qkv, {T, (H + 2 * Hkv) * Dh}, DType::kF32);
-  expect("positions", a.positions, {T}, DType::kI32);
+  if (!a.cos_sin.empty()) expect("cos_sin", a.cos_sin, {P, 2, Dh / 2}, DType::kF32);
+  if (!a.cos_sin.empty() || !a.positions.empty()) {
+    expect("positions", a.positions, {T}, DType::kI32);
+  }
   expect("slots", a.slots, {T}, DType::kI32);
-  expect("cos_sin", a.cos_sin, {P, 2, Dh / 2}, DType::kF32);
   if (!a.q_gain.empty()) expect("q_gain", a.q_gain, {Dh}, DType::kF32);
   if (!a.k_gain.empty()) expect("k_gain", a.k_gain, {Dh}, DType::kF32);
-  expect("q", a.q, {T, H, Dh}, {DType::kBf16, DType::kF32});
-  expect_pages(a.k_pages, a.v_pages, blocks, Hkv, Dh, a.q.dtype);
+  if (a.H > 0) expect("q", a.q, {T, H, Dh}, a.k_pages.dtype);
+  expect_pages(a.k_pages, a.v_pages, blocks, Hkv, Dh, a.k_pages.dtype);
   if (T == 0) return;
   stream.submit(stream.ops().rope_and_store, a);
 }
@@ -61,6 +64,11 @@ void attention(Stream& stream, const Attention& a) {
   if (!a.pages.empty()) expect("pages", a.pages, {pages}, DType::kI32);
   if (!a.tails.empty()) expect("tails", a.tails, {tails}, DType::kI32);
   if (!a.lse.empty()) expect("lse", a.lse, {T, H}, DType::kF32);
+  if (!a.relative_bias.empty()) {
+    Dim offsets("offsets");
+    expect("relative_bias", a.relative_bias, {H, offsets}, DType::kF32);
+    CHECK_EQ(offsets % 2, 1);
+  }
   if (a.spec.block_stride > 0) CHECK_GT(a.spec.block_tokens, 0);
   if (T == 0 || a.segment_count == 0) return;
   stream.submit(stream.ops().attention, a);

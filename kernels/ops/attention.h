@@ -16,17 +16,18 @@ constexpr int kKvBlockTokens = 16;
 
 // Splits qkv, normalises heads where the model does (Qwen3), rotates q and k by position, writes q
 // out and k, v to their slots. Rotation pairs (d, d + Dh/2): the Hugging Face "rotate half" form.
+// Without queries (H = 0) only keys and values are stored, as for cross attention.
 struct RopeAndStore {
   Tensor qkv;        // in   [T, (H + 2*Hkv) * Dh]  f32: q heads, then k heads, then v heads
-  Tensor positions;  // in   [T]         i32
+  Tensor positions;  // in   [T]         i32; may be empty without cos_sin
   Tensor cos_sin;    // in   [P, 2, Dh/2]  f32: cosines then sines of each position (attention scale
-                     //                  of yarn included)
+                     //                  of yarn included); empty: no rotation
   Tensor q_gain;     // in   [Dh]        f32 or empty: RMS norm of each q head before rotation
   Tensor k_gain;     // in   [Dh]        f32 or empty
   float norm_eps;
   Tensor slots;  // in   [T]         i32; -1 = store nothing
   int H, Hkv, Dh;
-  Tensor q;        // out  [T, H, Dh]  bf16 | f32 (as the KV dtype)
+  Tensor q;        // out  [T, H, Dh]  bf16 | f32 (as the KV dtype); empty when H = 0
   Tensor k_pages;  // out  as above
   Tensor v_pages;  // out  as above
 };
@@ -55,7 +56,9 @@ struct AttentionSegment {
 };
 
 // Softmax(scale * q k^T) v per row and head, query heads grouped over KV heads (head h reads KV
-// head h / (H / Hkv)).
+// head h / (H / Hkv)). A row whose position is the last key's sees all keys. With `relative_bias`
+// a score is fma(scale, q.k, bias[h][key position - query index + P - 1]), the query's index being
+// its row's in the segment (T5).
 //
 // Reduction order, the same for any batch, chunking and thread count. Keys are taken in tiles of
 // kAttentionTile and tiles in spans of kAttentionSpan, both anchored at position 0; absent keys
@@ -81,8 +84,9 @@ struct Attention {
   int segment_count;
   AttentionSpec spec;
   float scale;
-  Tensor out;  // out  [T, H, Dh]  as q. Rows of no segment are untouched
-  Tensor lse;  // out  [T, H]  f32 or empty: log of the sum of exponentials
+  Tensor out;              // out  [T, H, Dh]  as q. Rows of no segment are untouched
+  Tensor lse;              // out  [T, H]  f32 or empty: log of the sum of exponentials
+  Tensor relative_bias{};  // in  [H, 2P - 1]  f32 or empty; P exceeds every row index and position
 };
 void attention(Stream&, const Attention&);
 

@@ -4,6 +4,20 @@
 #include "kernels/ops/table.h"
 
 namespace tessera {
+namespace {
+
+// One [M, D] part of a modulation, see norm.h.
+void expect_part(const char* name, const Tensor& part, Dim& M, Dim& D) {
+  if (!part.empty()) expect(name, part, {M, D}, DType::kF32);
+}
+
+// REQUIRES: R is bound.
+void expect_row_mod(const Tensor& row_mod, Dim& R, const Dim& M) {
+  if (!row_mod.empty()) expect("row_mod", row_mod, {R}, DType::kI32);
+  if (M.bound()) CHECK_GT(M.value(), 0);
+}
+
+}  // namespace
 
 void add_rms_norm(Stream& stream, const AddRmsNorm& a) {
   Dim T("T"), D("D"), R("R");
@@ -23,8 +37,30 @@ void add_rms_norm(Stream& stream, const AddRmsNorm& a) {
   stream.submit(stream.ops().add_rms_norm, a);
 }
 
+void add_layer_norm(Stream& stream, const AddLayerNorm& a) {
+  Dim T("T"), D("D"), R("R"), M("M");
+  expect("residual", a.residual, {T, D}, DType::kF32);
+  if (a.rows.empty()) {
+    R.bind(T);
+  } else {
+    expect("rows", a.rows, {R}, DType::kI32);
+  }
+  CHECK(a.gate.empty() || !a.delta.empty());
+  CHECK(a.normalise || (a.gain.empty() && a.bias.empty() && a.scale.empty() && a.shift.empty()));
+  if (!a.delta.empty()) expect("delta", a.delta, {R, D}, DType::kF32);
+  expect_part("gate", a.gate, M, D);
+  if (!a.gain.empty()) expect("gain", a.gain, {D}, DType::kF32);
+  if (!a.bias.empty()) expect("bias", a.bias, {D}, DType::kF32);
+  expect_part("scale", a.scale, M, D);
+  expect_part("shift", a.shift, M, D);
+  expect("normed", a.normed, {R, D}, {DType::kBf16, DType::kF32});
+  expect_row_mod(a.row_mod, R, M);
+  if (R == 0) return;
+  stream.submit(stream.ops().add_layer_norm, a);
+}
+
 void add_rows(Stream& stream, const AddRows& a) {
-  Dim T("T"), D("D"), R("R");
+  Dim T("T"), D("D"), R("R"), M("M");
   expect("residual", a.residual, {T, D}, DType::kF32);
   if (a.rows.empty()) {
     R.bind(T);
@@ -32,6 +68,8 @@ void add_rows(Stream& stream, const AddRows& a) {
     expect("rows", a.rows, {R}, DType::kI32);
   }
   expect("delta", a.delta, {R, D}, DType::kF32);
+  expect_part("gate", a.gate, M, D);
+  expect_row_mod(a.row_mod, R, M);
   if (R == 0) return;
   stream.submit(stream.ops().add_rows, a);
 }

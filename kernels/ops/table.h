@@ -7,11 +7,18 @@
 #include <vector>
 
 #include "kernels/core/stream.h"
+#include "kernels/ops/activation.h"
 #include "kernels/ops/attention.h"
 #include "kernels/ops/collective.h"
+#include "kernels/ops/combine.h"
+#include "kernels/ops/conv.h"
 #include "kernels/ops/embedding.h"
+#include "kernels/ops/feature.h"
 #include "kernels/ops/linear.h"
 #include "kernels/ops/norm.h"
+#include "kernels/ops/patch.h"
+#include "kernels/ops/position.h"
+#include "kernels/ops/probe.h"
 #include "kernels/ops/sample.h"
 
 namespace tessera {
@@ -40,6 +47,18 @@ struct OpTable {
   OpFn<Verify> verify = nullptr;
   OpFn<AllReduce> all_reduce = nullptr;
   OpFn<AllGather> all_gather = nullptr;
+  OpFn<AddLayerNorm> add_layer_norm = nullptr;
+  OpFn<Activate> activate = nullptr;
+  OpFn<AddPositions> add_positions = nullptr;
+  OpFn<Patchify> patchify = nullptr;
+  OpFn<Unpatchify> unpatchify = nullptr;
+  OpFn<Combine> combine = nullptr;
+  OpFn<FeaturePut> feature_put = nullptr;
+  OpFn<FeatureAdd> feature_add = nullptr;
+  OpFn<RelativeL1> relative_l1 = nullptr;
+  OpFn<DotProducts> dot_products = nullptr;
+  OpFn<Im2Col> im2col = nullptr;
+  OpFn<GroupNorm> group_norm = nullptr;
 
   // Calls visit(name, op) for every op of this table, in the order above.
   template <class Visit>
@@ -62,6 +81,18 @@ struct OpTable {
     visit("verify", verify);
     visit("all_reduce", all_reduce);
     visit("all_gather", all_gather);
+    visit("add_layer_norm", add_layer_norm);
+    visit("activate", activate);
+    visit("add_positions", add_positions);
+    visit("patchify", patchify);
+    visit("unpatchify", unpatchify);
+    visit("combine", combine);
+    visit("feature_put", feature_put);
+    visit("feature_add", feature_add);
+    visit("relative_l1", relative_l1);
+    visit("dot_products", dot_products);
+    visit("im2col", im2col);
+    visit("group_norm", group_norm);
   }
 };
 

@@ -54,8 +54,19 @@ struct Whole {
   }
 };
 
-// slots[j] is the KV slot of the tile's key j, or -1 where it is absent.
-void add_tile(const Attention& a, int64_t t, int64_t h,
+// The biases of the tile's keys from position `begin` on for one row and head; null without any.
+const float* biases(const Attention& a, const AttentionSegment& segment, int64_t row, int64_t h,
+                    int64_t begin) {
+  if (a.relative_bias.empty()) return nullptr;
+  const int64_t P = (a.relative_bias.dim(1) + 1) / 2;
+  CHECK_LT(row, P);
+  CHECK_LT(a.positions.as<int32_t>()[segment.row_begin + row], P);
+  return a.relative_bias.row<float>(h) + begin - row + P - 1;
+}
+
+// slots[j] is the KV slot of the tile's key j, or -1 where it is absent; `bias` as `biases` gives
+// it.
+void add_tile(const Attention& a, int64_t t, int64_t h, const float* bias,
               const std::array<int64_t, kAttentionTile>& slots, Running& running) {
   const PageIndex index(a.k_pages);
   const DType dtype = a.q.dtype;
@@ -68,15 +79,15 @@ void add_tile(const Attention& a, int64_t t, int64_t h,
   for (int j = 0; j < kAttentionTile; ++j) {
     p[j] = kNowhere;
     if (slots[j] < 0) continue;
-    p[j] = a.scale *
-           dot(
-               0.0f, index.Dh,
-               [&](int64_t d) {
-                 return load_element(a.q.data, dtype, t * a.q.stride[0] + h * a.q.stride[1] + d);
-               },
-               [&](int64_t d) {
-                 return load_element(a.k_pages.data, dtype, index.k(slots[j], kv_head, d));
-               });
+    const float score = dot(
+        0.0f, index.Dh,
+        [&](int64_t d) {
+          return load_element(a.q.data, dtype, t * a.q.stride[0] + h * a.q.stride[1] + d);
+        },
+        [&](int64_t d) {
+          return load_element(a.k_pages.data, dtype, index.k(slots[j], kv_head, d));
+        });
+    p[j] = bias == nullptr ? a.scale * score : std::fma(a.scale, score, bias[j]);
     maximum = p[j] > maximum ? p[j] : maximum;
   }
   const float rescale = exp_f32(running.maximum - maximum);
@@ -110,7 +121,7 @@ bool add_span(const Attention& a, const AttentionSegment& segment, int64_t row, 
       slots[j - tile] = present ? slot_of(a, segment, row, j) : -1;
       any |= present;
     }
-    if (any) add_tile(a, t, h, slots, running);
+    if (any) add_tile(a, t, h, biases(a, segment, row, h, tile), slots, running);
     any_tile |= any;
   }
   return any_tile;

@@ -34,6 +34,18 @@ const OpTable& reference_ops() {
     table.verify = reference::verify;
     table.all_reduce = reference::all_reduce;
     table.all_gather = reference::all_gather;
+    table.add_layer_norm = reference::add_layer_norm;
+    table.activate = reference::activate;
+    table.add_positions = reference::add_positions;
+    table.patchify = reference::patchify;
+    table.unpatchify = reference::unpatchify;
+    table.combine = reference::combine;
+    table.feature_put = reference::feature_put;
+    table.feature_add = reference::feature_add;
+    table.relative_l1 = reference::relative_l1;
+    table.dot_products = reference::dot_products;
+    table.im2col = reference::im2col;
+    table.group_norm = reference::group_norm;
     return table;
   }();
   return table;

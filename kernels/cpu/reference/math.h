@@ -1,7 +1,7 @@
 // The scalar arithmetic that every backend level reproduces bit for bit: bf16 and f16 conversions,
-// exp and log, sums over 16 lanes, the dot. Each step is one IEEE operation that vectors have too
-// (add, multiply, fused multiply-add, integer and bit operations), so SIMD code can follow it
-// operation by operation. Callers run with subnormals flushed.
+// exp and log, activations, sums over 16 lanes, the dot. Each step is one IEEE operation that
+// vectors have too (add, multiply, fused multiply-add, integer and bit operations), so SIMD code
+// can follow it operation by operation. Callers run with subnormals flushed.
 #pragma once
 
 #include <array>
@@ -100,6 +100,45 @@ inline float log_f32(float x) {
 }
 
 inline float silu(float x) { return x / (1.0f + exp_f32(-x)); }
+
+// x Phi(x) within 10 ulp, Phi the normal distribution. Phi(-t) = e^(-t^2/2) Q(1 / (1 + 0.26 t)), Q
+// a minimax polynomial; beyond kFar the exponential is 0 anyway.
+inline float gelu(float x) {
+  constexpr float kFar = 14.0f;
+  const float magnitude = std::abs(x);
+  const float t = magnitude > kFar ? kFar : magnitude;
+  const float s = 1.0f / std::fma(0x1.0a3d7p-2f, t, 1.0f);
+  float q = 0x1.fa339ep-6f;
+  q = std::fma(q, s, -0x1.3ce874p-3f);
+  q = std::fma(q, s, 0x1.0599p-2f);
+  q = std::fma(q, s, -0x1.3e89a8p-3f);
+  q = std::fma(q, s, 0x1.502f32p-3f);
+  q = std::fma(q, s, 0x1.96abc4p-5f);
+  q = std::fma(q, s, 0x1.a77dbp-4f);
+  q = std::fma(q, s, 0x1.a5be8ep-4f);
+  q = std::fma(q, s, 0x1.a9028cp-4f);
+  // The square as a sum of two floats, so that its rounding does not show in the exponential.
+  const float square = t * t;
+  const float rest = std::fma(t, t, -square);
+  const float e = exp_f32(-0.5f * square);
+  const float tail = std::fma(e, -0.5f * rest, e) * (q * s);
+  return x > 0.0f ? std::fma(-x, tail, x) : x * tail;
+}
+
+inline float gelu_tanh(float x) {
+  const float inner = std::fma(0x1.6e4e26p-5f * x, x * x, x);  // x + 0.044715 x^3
+  return x / (1.0f + exp_f32(-0x1.988454p+0f * inner));        // 2 sqrt(2 / pi)
+}
+
+inline float quick_gelu(float x) { return x / (1.0f + exp_f32(-0x1.b3b646p+0f * x)); }
+
+// With e = e^x, tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); from kOne on it is 1.
+inline float mish(float x) {
+  constexpr float kOne = 20.0f;
+  const float e = exp_f32(x > kOne ? kOne : x);
+  const float n = std::fma(e, e, e + e);
+  return x * (n / (n + 2.0f));
+}
 
 // Sums over 16 fixed lanes: element d goes to lane d % 16, lanes are added pairwise at the end.
 struct LaneSum {

@@ -25,5 +25,17 @@ Progress sample(Execution&, const Sample&);
 Progress verify(Execution&, const Verify&);
 Progress all_reduce(Execution&, const AllReduce&);
 Progress all_gather(Execution&, const AllGather&);
+Progress add_layer_norm(Execution&, const AddLayerNorm&);
+Progress activate(Execution&, const Activate&);
+Progress add_positions(Execution&, const AddPositions&);
+Progress patchify(Execution&, const Patchify&);
+Progress unpatchify(Execution&, const Unpatchify&);
+Progress combine(Execution&, const Combine&);
+Progress feature_put(Execution&, const FeaturePut&);
+Progress feature_add(Execution&, const FeatureAdd&);
+Progress relative_l1(Execution&, const RelativeL1&);
+Progress dot_products(Execution&, const DotProducts&);
+Progress im2col(Execution&, const Im2Col&);
+Progress group_norm(Execution&, const GroupNorm&);
 
 }  // namespace tessera::reference

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/reference/bounds.h"
 #include "kernels/cpu/reference/elements.h"
 #include "kernels/cpu/reference/reference.h"
 
@@ -8,7 +9,8 @@ namespace tessera::reference {
 
 namespace {
 
-// One head after its norm (where `gain` is given) and rotation by the angles of `cos_sin`.
+// One head after its norm (where `gain` is given) and rotation by the angles of `cos_sin` (where
+// that is given).
 void rotate_head(const float* in, const float* gain, float eps, const float* cos_sin, int64_t Dh,
                  float* out) {
   float inverse = 1.0f;
@@ -20,6 +22,10 @@ void rotate_head(const float* in, const float* gain, float eps, const float* cos
   const auto normed = [&](int64_t d) {
     return gain == nullptr ? in[d] : in[d] * inverse * gain[d];
   };
+  if (cos_sin == nullptr) {
+    for (int64_t d = 0; d < Dh; ++d) out[d] = normed(d);
+    return;
+  }
   const int64_t half = Dh / 2;
   for (int64_t d = 0; d < half; ++d) {
     const float low = normed(d), high = normed(d + half);
@@ -33,13 +39,12 @@ void rotate_head(const float* in, const float* gain, float eps, const float* cos
 
 Progress rope_and_store(Execution&, const RopeAndStore& a) {
   const PageIndex index(a.k_pages);
-  const DType dtype = a.q.dtype;
+  const DType dtype = a.k_pages.dtype;
   std::vector<float> rotated(static_cast<size_t>(a.Dh));
-  for (int64_t t = 0; t < a.q.dim(0); ++t) {
+  for (int64_t t = 0; t < a.qkv.dim(0); ++t) {
     const float* row = a.qkv.row<float>(t);
-    const int32_t position = a.positions.as<int32_t>()[t];
-    CHECK_LT(position, a.cos_sin.dim(0));
-    const float* cos_sin = a.cos_sin.row<float>(position);
+    const float* cos_sin =
+        a.cos_sin.empty() ? nullptr : row_of<const float>(a.cos_sin, a.positions, t);
     for (int64_t h = 0; h < a.H; ++h) {
       rotate_head(row + h * a.Dh, a.q_gain.as<float>(), a.norm_eps, cos_sin, a.Dh, rotated.data());
       for (int64_t d = 0; d < a.Dh; ++d) {

@@ -1,5 +1,7 @@
+#include <cmath>
 #include <cstring>
 
+#include "kernels/cpu/reference/bounds.h"
 #include "kernels/cpu/reference/reference.h"
 
 namespace tessera::reference {
@@ -8,7 +10,24 @@ Progress add_rows(Execution&, const AddRows& a) {
   for (int64_t r = 0; r < a.delta.dim(0); ++r) {
     const float* delta = a.delta.row<float>(r);
     float* residual = a.residual.row<float>(a.rows.empty() ? r : a.rows.as<int32_t>()[r]);
-    for (int64_t d = 0; d < a.delta.dim(1); ++d) residual[d] += delta[d];
+    const float* gate = modulation_row(a.gate, a.row_mod, r);
+    for (int64_t d = 0; d < a.delta.dim(1); ++d) {
+      residual[d] =
+          gate == nullptr ? residual[d] + delta[d] : std::fma(gate[d], delta[d], residual[d]);
+    }
+  }
+  return Progress::kDone;
+}
+
+Progress add_positions(Execution&, const AddPositions& a) {
+  const int64_t Da = a.table_a.dim(1), Db = a.residual.dim(1) - Da;
+  for (int64_t r = 0; r < a.index_a.dim(0); ++r) {
+    float* residual = row_of<float>(a.residual, a.rows, r);
+    const float* part_a = row_of<const float>(a.table_a, a.index_a, r);
+    for (int64_t d = 0; d < Da; ++d) residual[d] += part_a[d];
+    if (a.table_b.empty()) continue;
+    const float* part_b = row_of<const float>(a.table_b, a.index_b, r);
+    for (int64_t d = 0; d < Db; ++d) residual[Da + d] += part_b[d];
   }
   return Progress::kDone;
 }

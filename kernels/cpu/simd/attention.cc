@@ -445,7 +445,8 @@ void join_spans(const Job& job, int64_t index, int thread) {
 Progress attention(Execution& execution, const Attention& args) {
   const int64_t Dh = args.q.dim(2);
   // Panels of V are 16 columns wide; other head widths are for toys.
-  if (Dh % kPanelColumns != 0) return reference_ops().attention(execution, args);
+  if (Dh % kPanelColumns != 0 || !args.relative_bias.empty())
+    return reference_ops().attention(execution, args);
   ComputePool& pool = execution.pool();
   Job job{};
   job.args = &args;

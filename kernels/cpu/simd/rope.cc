@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/execution.h"
 #include "kernels/cpu/portable/row_tasks.h"
+#include "kernels/cpu/reference/bounds.h"
 #include "kernels/cpu/reference/elements.h"
 #include "kernels/cpu/simd/install.h"
 
@@ -34,8 +35,17 @@ const float* normed_head(const float* in, const float* gain, float eps, int64_t 
   return out;
 }
 
+template <class Element>
+void narrow(const float* in, int64_t count, Element* out) {
+  int64_t d = 0;
+  for (; d + kLanes <= count; d += kLanes) store_row(load_row(in + d), out + d);
+  for (; d < count; ++d) store_one(in[d], out + d);
+}
+
+// Without `cos_sin` the head is only converted.
 template <class Out>
 void rotate_head(const float* in, const float* cos_sin, int64_t Dh, Out* out) {
+  if (cos_sin == nullptr) return narrow(in, Dh, out);
   const int64_t half = Dh / 2;
   int64_t d = 0;
   for (; d + kLanes <= half; d += kLanes) {
@@ -50,13 +60,6 @@ void rotate_head(const float* in, const float* cos_sin, int64_t Dh, Out* out) {
     store_one(std::fma(low, cosine, -(high * sine)), out + d);
     store_one(std::fma(high, cosine, low * sine), out + d + half);
   }
-}
-
-template <class Element>
-void narrow(const float* in, int64_t count, Element* out) {
-  int64_t d = 0;
-  for (; d + kLanes <= count; d += kLanes) store_row(load_row(in + d), out + d);
-  for (; d < count; ++d) store_one(in[d], out + d);
 }
 
 // One token and head to its place; `k` and `v` are of the pages' dtype.
@@ -80,9 +83,8 @@ void put_in_pages(const RopeAndStore& a, const PageIndex& index, int64_t slot, i
 template <class Element>
 void store_token(const RopeAndStore& a, const PageIndex& index, int64_t t, float* head_space,
                  Element* key_space) {
-  const int32_t position = a.positions.as<int32_t>()[t];
-  CHECK_LT(position, a.cos_sin.dim(0));
-  const float* cos_sin = a.cos_sin.row<float>(position);
+  const float* cos_sin =
+      a.cos_sin.empty() ? nullptr : row_of<const float>(a.cos_sin, a.positions, t);
   const float* row = a.qkv.row<float>(t);
   const int64_t Dh = a.Dh;
   for (int64_t h = 0; h < a.H; ++h) {
@@ -105,7 +107,7 @@ Progress run_rope_and_store(Execution& execution, const RopeAndStore& a) {
   const PageIndex index(a.k_pages);
   const int64_t row_bytes = 8 * (a.H + 2 * a.Hkv) * int64_t{a.Dh};
   const size_t space = 3 * static_cast<size_t>(a.Dh) * sizeof(float);
-  for_each_row(execution, a.q.dim(0), row_bytes, [&](int64_t t, int thread) {
+  for_each_row(execution, a.qkv.dim(0), row_bytes, [&](int64_t t, int thread) {
     std::byte* const scratch = execution.scratch(thread, space).data();
     auto* head_space = reinterpret_cast<float*>(scratch);
     std::byte* const rest = scratch + static_cast<size_t>(a.Dh) * sizeof(float);

@@ -1,0 +1,28 @@
+// Element-wise non-linearities between two products, from f32 sums to what the next product takes.
+#pragma once
+
+#include "kernels/core/stream.h"
+#include "kernels/core/tensor.h"
+
+namespace tessera {
+
+// e is the exponential of kernels/cpu/reference/math.h.
+enum class Activation : uint8_t {
+  kSilu,       // x / (1 + e^-x)
+  kGelu,       // x Phi(x), Phi the normal distribution (exact, "erf")
+  kGeluTanh,   // x / (1 + e^-2u), u = sqrt(2/pi) (x + 0.044715 x^3): x (1 + tanh u) / 2
+  kQuickGelu,  // x / (1 + e^-1.702x)
+  kMish,       // x tanh(log(1 + e^x))
+};
+
+// out = f(in); gated: out = f(first half of the columns) * second half. `out` may be `in` itself
+// (f32, the same rows).
+struct Activate {
+  Tensor in;  // in   [M, F], gated [M, 2F]  f32
+  Activation kind;
+  Tensor out;          // out  [M, F]  bf16 | f32
+  bool gated = false;  // T5's [wi_0 x | wi_1 x]
+};
+void activate(Stream&, const Activate&);
+
+}  // namespace tessera
