@@ -1,0 +1,2 @@
+def moved(model, parts, golden):
+    return []
