@@ -9,10 +9,17 @@
 namespace tessera {
 namespace {
 
+constexpr std::size_t kMessageMost = 4096;  // bytes; messages may quote what the template made
+
 absl::Status at_line(const std::string& origin, int line, const jinja::Failure& failure) {
-  if (failure.verbatim()) return absl::Status(failure.code(), failure.message());
-  return absl::Status(failure.code(),
-                      origin + ":" + std::to_string(line) + ": " + failure.message());
+  std::string message = failure.message();
+  if (message.size() > kMessageMost) {
+    std::size_t end = kMessageMost;
+    jinja::previous_point(message, end);
+    message.resize(end);
+  }
+  if (failure.verbatim()) return absl::Status(failure.code(), message);
+  return absl::Status(failure.code(), origin + ":" + std::to_string(line) + ": " + message);
 }
 
 }  // namespace

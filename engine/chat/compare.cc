@@ -55,6 +55,7 @@ bool is_list(const Sequence& sequence) { return sequence.form == Sequence::Form:
 bool compare_sequences(Meter& meter, Comparison comparison, const Sequence& left,
                        const Sequence& right) {
   const std::size_t shorter = std::min(left.items.size(), right.items.size());
+  meter.step_over_items(shorter);
   for (std::size_t index = 0; index < shorter; ++index) {
     const Value& a = left.items[index];
     const Value& b = right.items[index];
@@ -65,6 +66,7 @@ bool compare_sequences(Meter& meter, Comparison comparison, const Sequence& left
 
 bool equal_sequences(Meter& meter, const Sequence& left, const Sequence& right) {
   if (is_list(left) != is_list(right) || left.items.size() != right.items.size()) return false;
+  meter.step_over_items(left.items.size());
   for (std::size_t index = 0; index < left.items.size(); ++index) {
     const Value& a = left.items[index];
     const Value& b = right.items[index];
@@ -229,7 +231,10 @@ std::size_t hash_text(std::string_view text) { return absl::Hash<std::string_vie
 
 std::size_t hash_value(Meter& meter, const Value& value) {
   meter.step();
-  if (const Text* text = value.text()) return hash_text(text->bytes);
+  if (const Text* text = value.text()) {
+    meter.step_over_bytes(text->bytes.size());
+    return hash_text(text->bytes);
+  }
   Integer integer;
   if (as_integer(value, integer)) return absl::Hash<long long>()(static_cast<long long>(integer));
   if (const double* real = value.get<double>()) {

@@ -17,9 +17,9 @@ Value get(Evaluator& run, const Value& self, const Arguments& arguments) {
 }
 
 template <DictView::Part part>
-Value view(Evaluator&, const Value& self, const Arguments& arguments) {
+Value view(Evaluator& run, const Value& self, const Arguments& arguments) {
   bind_positional("this method", arguments, 0, 0);
-  return make_view(*self.get<Ref<const Dict>>(), part);
+  return make_view(run.meter(), *self.get<Ref<const Dict>>(), part);
 }
 
 // Nothing can be changed in place, so a copy need only be a different object.
@@ -41,6 +41,7 @@ bool same(Evaluator& run, const Value& left, const Value& right) {
 
 Value count(Evaluator& run, const Value& self, const Arguments& arguments) {
   const std::vector<Value> bound = bind_positional("count", arguments, 1, 1);
+  run.meter().step_over_items(self.sequence()->items.size());
   std::int64_t found = 0;
   for (const Value& item : self.sequence()->items) found += same(run, item, bound[0]) ? 1 : 0;
   return make_int(found);
@@ -71,7 +72,6 @@ Value loop_changed(Evaluator& run, const Value& self, const Arguments& arguments
   const Ref<Loop>& loop = *self.get<Ref<Loop>>();
   Value now = make_tuple(run.meter(), arguments.positional);
   if (!loop->changed_last.is_missing() && equal(run.meter(), loop->changed_last, now)) return false;
-  if (loop->changed_last.is_missing()) run.retain(loop);
   loop->changed_last = std::move(now);
   return true;
 }

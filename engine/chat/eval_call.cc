@@ -24,7 +24,8 @@ Value Evaluator::make_macro(const MacroDef& definition) {
     frame->captured = true;
     kept_.emplace_back(meter_, sizeof(Frame) + frame->slots.size() * sizeof(Value));
   }
-  return Ref<const Macro>(std::make_shared<Macro>(Macro{&definition, frame_}));
+  return Ref<const Macro>(
+      std::make_shared<Macro>(Macro{&definition, frame_, Charge(meter_, 2 * sizeof(Macro))}));
 }
 
 Value Evaluator::call_macro(const Macro& macro, Arguments arguments) {
@@ -53,11 +54,13 @@ void Evaluator::bind_parameters(const MacroDef& definition, Arguments& arguments
   for (std::size_t index = 0; index < definition.parameters.size(); ++index) {
     const MacroDef::Parameter& parameter = definition.parameters[index];
     Value& value = frame.slots[static_cast<std::size_t>(parameter.slot)];
+    meter_.step();
     if (index < given) {
       value = arguments.positional[index];
       continue;
     }
     if (parameter.name == "caller") caller_bound = true;
+    meter_.step_over_items(arguments.named.size());
     const auto named =
         std::find_if(arguments.named.begin(), arguments.named.end(),
                      [&](const auto& argument) { return argument.first == parameter.name; });
@@ -72,7 +75,7 @@ void Evaluator::bind_parameters(const MacroDef& definition, Arguments& arguments
     if (!value.is_missing()) continue;
     value = parameter.fallback != nullptr
                 ? eval(*parameter.fallback)
-                : make_undefined("parameter '" + parameter.name + "' was not provided");
+                : make_undefined(meter_, "parameter '" + parameter.name + "' was not provided");
   }
 }
 
@@ -83,7 +86,7 @@ void Evaluator::bind_special(const MacroDef& definition, Arguments& arguments, F
     const auto named =
         std::find_if(arguments.named.begin(), arguments.named.end(),
                      [](const auto& argument) { return argument.first == "caller"; });
-    at(*definition.caller_slot) = make_undefined("No caller defined");
+    at(*definition.caller_slot) = make_undefined(meter_, "No caller defined");
     if (named != arguments.named.end()) {
       if (!named->second.is_none()) at(*definition.caller_slot) = std::move(named->second);
       arguments.named.erase(named);
@@ -118,6 +121,7 @@ Value& Evaluator::slot(const Slot& slot) {
 }
 
 void Evaluator::enter(const Scope& scope) {
+  meter_.step_over_items(scope.loads.size());
   for (const Load& load : scope.loads) {
     Value value;
     if (load.from == Load::From::kOuter) value = slot(load.outer);
@@ -127,12 +131,13 @@ void Evaluator::enter(const Scope& scope) {
 }
 
 Value Evaluator::from_context(const std::string& name) {
-  if (const Value* value = context_.dict()->find(name)) return *value;
+  if (const Value* value = context_.dict()->find(meter_, name)) return *value;
   const NamedBuiltin* global = find_global(name);
-  return global == nullptr ? Value() : make_method(global->name, global->function, Value());
+  return global == nullptr ? Value() : make_method(meter_, global->name, global->function, Value());
 }
 
 Frame* Evaluator::acquire(const Scope& scope, Frame* outer) {
+  meter_.step_over_items(static_cast<std::size_t>(scope.slots));
   if (free_frames_.empty()) {
     frames_.push_back(std::make_unique<Frame>());
     free_frames_.push_back(frames_.back().get());
@@ -151,13 +156,10 @@ void Evaluator::release(Frame* frame) {
 }
 
 Value Evaluator::make_namespace(std::vector<std::pair<std::string, Value>> attributes) {
-  kept_.emplace_back(meter_, sizeof(Namespace) + attributes.size() * 2 * sizeof(Value));
-  auto space = std::make_shared<Namespace>();
-  for (auto& [name, value] : attributes) space->set(name, std::move(value));
+  auto space = std::make_shared<Namespace>(meter_);
+  for (auto& [name, value] : attributes) space->set(meter_, name, std::move(value));
   namespaces_.push_back(space);
   return space;
 }
-
-void Evaluator::retain(const Ref<Loop>& loop) { loops_.push_back(loop); }
 
 }  // namespace tessera::jinja

@@ -25,7 +25,7 @@ std::vector<Value> Evaluator::eval_all(const Exprs& items) {
 Value Evaluator::eval_node(const Name& node) {
   const Value& value = slot(node.slot);
   if (!value.is_missing()) return value;
-  return make_undefined("'" + node.name + "' is undefined");
+  return make_undefined(meter_, "'" + node.name + "' is undefined");
 }
 
 Value Evaluator::eval_node(const TupleExpr& node) {
@@ -87,8 +87,8 @@ Value Evaluator::eval_node(const Concat& node) {
 Value Evaluator::eval_node(const Conditional& node) {
   if (truth(eval(*node.test))) return eval(*node.then);
   if (node.otherwise != nullptr) return eval(*node.otherwise);
-  return make_undefined("the inline if-expression on line " + std::to_string(line_) +
-                        " evaluated to false and no else section was defined.");
+  return make_undefined(meter_, "the inline if-expression on line " + std::to_string(line_) +
+                                    " evaluated to false and no else section was defined.");
 }
 
 Value Evaluator::eval_node(const GetAttribute& node) {
@@ -151,6 +151,7 @@ Arguments Evaluator::eval_arguments(const CallArguments& arguments) {
       meter_.step();
       if (known == name->bytes) fail("got multiple values for keyword argument '" + known + "'");
     }
+    meter_.step_over_bytes(name->bytes.size());
     given.named.emplace_back(name->bytes, value);
   }
   return given;

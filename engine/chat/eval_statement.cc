@@ -13,7 +13,7 @@ Evaluator::Evaluator(const Template& parsed, const Value& context, Meter& meter)
 // keeps the destruction flat.
 Evaluator::~Evaluator() {
   for (const Ref<Namespace>& space : namespaces_) space->attributes.clear();
-  for (const Ref<Loop>& loop : loops_) loop->changed_last = Value();
+  for (const Ref<Loop>& loop : loops_) loop->clear();
 }
 
 std::string Evaluator::run() {
@@ -73,7 +73,8 @@ Evaluator::Flow Evaluator::run_node(const For& node) {
   const Value items = eval(*node.items);
   const bool filters = node.filter != nullptr;
   Ref<Iterator> iterator = filters ? filtered(node, items) : iterate(meter_, items);
-  const auto loop = std::make_shared<Loop>(filters ? Value() : items, std::move(iterator));
+  const Looping looping(*this, filters ? Value() : items, std::move(iterator));
+  const Ref<Loop>& loop = looping.loop();
   bool finished_one;
   {
     const Entered entered(*this, node.scope);
@@ -140,7 +141,7 @@ void Evaluator::assign(const Target& target, const Value& value) {
       fail_unsafe("a namespace attribute cannot start with an underscore: '" +
                   attribute->attribute + "'");
     }
-    (*space)->set(attribute->attribute, value);
+    (*space)->set(meter_, attribute->attribute, value);
     return;
   }
   const auto& parts = std::get<TupleTarget>(target.node).items;
@@ -171,13 +172,21 @@ Evaluator::Flow Evaluator::run_node(const MacroStmt& statement) {
   return Flow::kNext;
 }
 
+// What a call or filter block gives. Unlike {{ }}, Jinja does not turn it into a string.
+void Evaluator::write_block(const Value& value) {
+  if (value.text() == nullptr) {
+    fail(std::string("a block gave '") + type_name(value) + "' where a string is needed");
+  }
+  write(value.text()->bytes);
+}
+
 Evaluator::Flow Evaluator::run_node(const CallBlock& block) {
   const Call& node = std::get<Call>(block.call->node);
   const Value caller = make_macro(block.body);
   const Value callee = eval(*node.callee);
   Arguments arguments = eval_arguments(node.arguments);
   arguments.named.emplace_back("caller", caller);
-  write(to_str(meter_, call(callee, std::move(arguments))));
+  write_block(call(callee, std::move(arguments)));
   return Flow::kNext;
 }
 
@@ -190,7 +199,7 @@ Evaluator::Flow Evaluator::run_node(const FilterBlock& block) {
     if (flow != Flow::kNext) return flow;
     value = apply_chain(block.filter, captured.take());
   }
-  write(to_str(meter_, value));
+  write_block(value);
   return Flow::kNext;
 }
 

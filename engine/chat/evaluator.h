@@ -41,14 +41,13 @@ class Evaluator {
   bool apply_test(std::string_view name, const Value& input, const Arguments& arguments);
 
   Value make_namespace(std::vector<std::pair<std::string, Value>> attributes);
-  // Keeps a loop whose state may come to hold itself, so that it can be taken apart at the end.
-  void retain(const Ref<Loop>& loop);
 
  private:
   enum class Flow { kNext, kBreak, kContinue };
   struct Deeper;
   class Entered;
   class Captured;
+  class Looping;
 
   // --- statements ---
   Flow exec(const Body& body);
@@ -69,6 +68,7 @@ class Evaluator {
   Ref<Iterator> filtered(const For& node, const Value& items);
   void assign(const Target& target, const Value& value);
   void write(std::string_view text);
+  void write_block(const Value& value);
 
   // --- expressions ---
   Value eval(const Expr& expr);
@@ -119,7 +119,7 @@ class Evaluator {
   std::vector<Frame*> free_frames_;
   std::vector<Ref<Namespace>> namespaces_;
   std::vector<Ref<Loop>> loops_;
-  std::vector<Charge> kept_;  // for frames and namespaces that stay
+  std::vector<Charge> kept_;  // for frames that stay
 };
 
 }  // namespace tessera::jinja

@@ -46,6 +46,25 @@ class Evaluator::Entered {
   Frame* back_;
 };
 
+// The loop of a for statement. Values that hold it when the statement ends may lie inside it, and
+// loops may hold each other in long chains; those are kept, so that they can be taken apart at the
+// end of the rendering.
+class Evaluator::Looping {
+ public:
+  Looping(Evaluator& run, Value source, Ref<Iterator> items)
+      : run_(run), loop_(std::make_shared<Loop>(run.meter_, std::move(source), std::move(items))) {}
+  ~Looping() {
+    if (loop_.use_count() > 1) run_.loops_.push_back(std::move(loop_));
+  }
+  Looping(const Looping&) = delete;
+  Looping& operator=(const Looping&) = delete;
+  const Ref<Loop>& loop() const { return loop_; }
+
+ private:
+  Evaluator& run_;
+  Ref<Loop> loop_;
+};
+
 // Output that goes to a buffer instead.
 class Evaluator::Captured {
  public:

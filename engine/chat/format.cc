@@ -52,7 +52,7 @@ class PercentFormatter {
     at = end + 1;
     const Dict* dict = values_.dict();
     if (dict == nullptr) fail("format requires a mapping");
-    const Value* value = dict->find(key);
+    const Value* value = dict->find(meter_, key);
     if (value == nullptr) fail("format key '" + std::string(key) + "' is missing");
     return *value;
   }
@@ -244,6 +244,7 @@ class BraceFormatter {
     const std::size_t first_end = std::min(path.find_first_of(".["), path.size());
     Value value = first(path.substr(0, first_end));
     for (std::size_t at = first_end; at < path.size();) {
+      meter_.step();
       if (path[at] == '.') {
         const std::size_t end = std::min(path.find_first_of(".[", at + 1), path.size());
         value = attribute_of(meter_, value, path.substr(at + 1, end - at - 1));
@@ -269,6 +270,7 @@ class BraceFormatter {
   Value first(std::string_view name) {
     const bool number = name.find_first_not_of("0123456789") == std::string_view::npos;
     if (!number) {
+      meter_.step_over_items(arguments_.named.size());
       for (const auto& [known, value] : arguments_.named) {
         if (known == name) return value;
       }
@@ -295,11 +297,13 @@ class BraceFormatter {
 }  // namespace
 
 Value format_percent(Meter& meter, const Text& format, const Value& values) {
+  meter.step_over_bytes(format.bytes.size());
   if (format.markup) fail_unsupported("formatting a string marked safe");
   return make_text(meter, PercentFormatter(meter, values).run(format.bytes));
 }
 
 Value format_braces(Meter& meter, const Text& format, const Arguments& arguments) {
+  meter.step_over_bytes(format.bytes.size());
   return make_text(meter, BraceFormatter(meter, arguments).format(format.bytes, true));
 }
 

@@ -33,7 +33,7 @@ Value range(Evaluator& run, const Value&, const Arguments& arguments) {
     fail_limit("Range too big. The sandbox blocks ranges larger than " + std::to_string(most) +
                ".");
   }
-  return Ref<const Range>(std::make_shared<Range>(made));
+  return make_range(run.meter(), made);
 }
 
 // The entries dict(...) takes from its positional argument and its keywords.
@@ -105,6 +105,7 @@ Value strftime_now(Evaluator& run, const Value&, const Arguments& arguments) {
   // Python gives up at this length too; a result of nothing is then taken for what it is.
   const std::size_t most = 256 * format.size();
   run.meter().expect_room(most);
+  run.meter().step_over_bytes(most);
   std::string text(most, '\0');
   text.resize(std::strftime(text.data(), text.size(), format.c_str(), &now));
   return make_text(run.meter(), std::move(text));

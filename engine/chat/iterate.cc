@@ -10,7 +10,7 @@ namespace {
 class SequenceIterator final : public Iterator {
  public:
   SequenceIterator(Meter& meter, Ref<const Sequence> sequence, bool backwards)
-      : Iterator(backwards ? "list_reverseiterator" : "list_iterator", sequence->depth + 1),
+      : Iterator(meter, backwards ? "list_reverseiterator" : "list_iterator", sequence->depth + 1),
         meter_(meter),
         sequence_(std::move(sequence)),
         backwards_(backwards) {}
@@ -34,7 +34,7 @@ class SequenceIterator final : public Iterator {
 class TextIterator final : public Iterator {
  public:
   TextIterator(Meter& meter, Ref<const Text> text, bool backwards)
-      : Iterator(backwards ? "reversed" : "str_iterator", 1),
+      : Iterator(meter, backwards ? "reversed" : "str_iterator", 1),
         meter_(meter),
         text_(std::move(text)),
         backwards_(backwards),
@@ -59,7 +59,7 @@ class TextIterator final : public Iterator {
 class DictIterator final : public Iterator {
  public:
   DictIterator(Meter& meter, Ref<const Dict> dict, DictView::Part part, bool backwards)
-      : Iterator(backwards ? "dict_reverseiterator" : "dict_iterator", dict->depth + 2),
+      : Iterator(meter, backwards ? "dict_reverseiterator" : "dict_iterator", dict->depth + 2),
         meter_(meter),
         dict_(std::move(dict)),
         part_(part),
@@ -90,7 +90,7 @@ class DictIterator final : public Iterator {
 class RangeIterator final : public Iterator {
  public:
   RangeIterator(Meter& meter, const Range& range, bool backwards)
-      : Iterator("range_iterator", 1), meter_(meter), range_(range), backwards_(backwards) {}
+      : Iterator(meter, "range_iterator", 1), meter_(meter), range_(range), backwards_(backwards) {}
 
   bool next(Value& item) override {
     const std::int64_t length = range_.length();
@@ -110,18 +110,27 @@ class RangeIterator final : public Iterator {
 
 class Generator final : public Iterator {
  public:
-  Generator(Meter& meter, int depth, std::function<bool(Value&)> step)
-      : Iterator("generator", depth), charge_(meter, sizeof(Generator)), step_(std::move(step)) {}
+  Generator(Meter& meter, int depth, std::function<bool(Value&)> step, std::size_t captured)
+      : Iterator(meter, "generator", depth),
+        meter_(meter),
+        charge_(meter, captured),
+        step_(std::move(step)) {}
 
   bool next(Value& item) override {
     if (!step_) return false;
-    if (step_(item)) return true;
-    step_ = nullptr;
-    return false;
+    if (running_) fail("generator already executing");
+    const GeneratorStep running(meter_);
+    running_ = true;
+    const bool found = step_(item);
+    running_ = false;
+    if (!found) step_ = nullptr;
+    return found;
   }
 
  private:
+  Meter& meter_;
   Charge charge_;
+  bool running_ = false;
   std::function<bool(Value&)> step_;
 };
 
@@ -167,14 +176,15 @@ bool iterable(const Value& value) {
          value.is<Ref<const Range>>() || value.is<Ref<Iterator>>() || value.is<Ref<Loop>>();
 }
 
-Ref<Iterator> make_generator(Meter& meter, int depth, std::function<bool(Value&)> step) {
+Ref<Iterator> make_generator(Meter& meter, int depth, std::function<bool(Value&)> step,
+                             std::size_t captured) {
   if (depth > kMaxNesting) fail_limit("iterators nested too deeply");
-  return std::make_shared<Generator>(meter, depth, std::move(step));
+  return std::make_shared<Generator>(meter, depth, std::move(step), captured);
 }
 
 std::vector<Value> items_of(Meter& meter, const Value& value) {
   if (const Sequence* sequence = value.sequence()) {
-    meter.step(static_cast<std::int64_t>(sequence->items.size() / 4));
+    meter.step_over_items(sequence->items.size());
     meter.expect_room(sequence->items.size() * sizeof(Value));
     return sequence->items;
   }

@@ -17,8 +17,10 @@ Ref<Iterator> iterate_backwards(Meter& meter, const Value& value);
 bool iterable(const Value& value);
 
 // Python's generator: each call of `step` gives one item or false. `depth` must cover every value
-// that the step has captured.
-Ref<Iterator> make_generator(Meter& meter, int depth, std::function<bool(Value&)> step);
+// that the step has captured; `captured` is their size in bytes when they may be many. Steps that
+// run inside each other are counted, a step that runs inside itself is refused, as in Python.
+Ref<Iterator> make_generator(Meter& meter, int depth, std::function<bool(Value&)> step,
+                             std::size_t captured = 0);
 
 // All items; an iterator is run to its end.
 std::vector<Value> items_of(Meter& meter, const Value& value);

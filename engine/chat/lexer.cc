@@ -10,6 +10,8 @@
 namespace tessera::jinja {
 namespace {
 
+constexpr std::size_t kNameMost = 1000;  // names are copied as calls pass them
+
 bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 bool is_hex_digit(char byte) {
   return is_digit(byte) || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');
@@ -174,6 +176,11 @@ class Lexer {
     } else if (is_name_start(byte)) {
       std::size_t end = at_;
       while (end < source_.size() && is_name(source_[end])) ++end;
+      if (end - at_ > kNameMost) {
+        throw Failure(absl::StatusCode::kUnimplemented,
+                      "not supported: a name of more than " + std::to_string(kNameMost) + " bytes",
+                      line_);
+      }
       add(TokenKind::kName, source_.substr(at_, end - at_));
       move_to(end);
     } else if (byte == '"' || byte == '\'') {

@@ -33,21 +33,23 @@ constexpr std::string_view kListChanges[] = {"append", "clear",  "extend",  "ins
                                              "pop",    "remove", "reverse", "sort"};
 constexpr std::string_view kDictChanges[] = {"clear", "pop", "popitem", "setdefault", "update"};
 
-Value hidden(const Value& object, std::string_view name) {
-  return make_undefined("access to attribute '" + std::string(name.substr(0, kNameShown)) +
+Value hidden(Meter& meter, const Value& object, std::string_view name) {
+  return make_undefined(meter,
+                        "access to attribute '" + std::string(name.substr(0, kNameShown)) +
                             "' of '" + type_name(object) + "' object is unsafe.",
                         true);
 }
 
-Value no_attribute(const Value& object, std::string_view name) {
-  return make_undefined(std::string("'") + type_name(object) + " object' has no attribute '" +
-                        std::string(name.substr(0, kNameShown)) + "'");
+Value no_attribute(Meter& meter, const Value& object, std::string_view name) {
+  return make_undefined(meter, std::string("'") + type_name(object) +
+                                   " object' has no attribute '" +
+                                   std::string(name.substr(0, kNameShown)) + "'");
 }
 
 Value no_item(Meter& meter, const Value& object, const Value& key) {
-  if (const Text* text = key.text()) return no_attribute(object, text->bytes);
-  return make_undefined(std::string(type_name(object)) + " object has no element " +
-                        to_repr(meter, key).substr(0, kNameShown));
+  if (const Text* text = key.text()) return no_attribute(meter, object, text->bytes);
+  return make_undefined(meter, std::string(type_name(object)) + " object has no element " +
+                                   to_repr(meter, key).substr(0, kNameShown));
 }
 
 [[noreturn]] void fail_lacking(const Value& object, std::string_view name) {
@@ -55,34 +57,34 @@ Value no_item(Meter& meter, const Value& object, const Value& key) {
                    type_name(object) + "' objects");
 }
 
-Value method(const NamedBuiltin* found, const Value& object) {
-  return found == nullptr ? Value() : make_method(found->name, found->function, object);
+Value method(Meter& meter, const NamedBuiltin* found, const Value& object) {
+  return found == nullptr ? Value() : make_method(meter, found->name, found->function, object);
 }
 
-Value text_attribute(const Value& object, std::string_view name) {
+Value text_attribute(Meter& meter, const Value& object, std::string_view name) {
   if (listed(kTextLacks, name)) fail_lacking(object, name);
-  Value found = method(find_text_method(name), object);
+  Value found = method(meter, find_text_method(name), object);
   if (!found.is_missing() && object.text()->markup) {
     fail_unsupported("methods of a string marked safe");
   }
   return found;
 }
 
-Value sequence_attribute(const Value& object, std::string_view name) {
+Value sequence_attribute(Meter& meter, const Value& object, std::string_view name) {
   const Sequence& sequence = *object.sequence();
   if (sequence.form == Sequence::Form::kList && listed(kListChanges, name)) {
-    return hidden(object, name);
+    return hidden(meter, object, name);
   }
   if (sequence.form == Sequence::Form::kGroup && name == "grouper") return sequence.items[0];
   if (sequence.form == Sequence::Form::kGroup && name == "list") return sequence.items[1];
   if (sequence.form != Sequence::Form::kList && name == "copy") return Value();
-  return method(find_sequence_method(name), object);
+  return method(meter, find_sequence_method(name), object);
 }
 
-Value dict_attribute(const Value& object, std::string_view name) {
-  if (listed(kDictChanges, name)) return hidden(object, name);
+Value dict_attribute(Meter& meter, const Value& object, std::string_view name) {
+  if (listed(kDictChanges, name)) return hidden(meter, object, name);
   if (listed(kDictLacks, name)) fail_lacking(object, name);
-  return method(find_dict_method(name), object);
+  return method(meter, find_dict_method(name), object);
 }
 
 Value loop_attribute(Meter& meter, const Value& object, std::string_view name) {
@@ -97,13 +99,13 @@ Value loop_attribute(Meter& meter, const Value& object, std::string_view name) {
   if (name == "depth") return make_int(1);
   if (name == "depth0") return make_int(0);
   if (name == "previtem") {
-    return loop.index0 == 0 ? make_undefined("there is no previous item") : loop.previous;
+    return loop.index0 == 0 ? make_undefined(meter, "there is no previous item") : loop.previous;
   }
   if (name == "nextitem") {
     const Value* item = loop.next_item();
-    return item == nullptr ? make_undefined("there is no next item") : *item;
+    return item == nullptr ? make_undefined(meter, "there is no next item") : *item;
   }
-  return method(find_loop_method(name), object);
+  return method(meter, find_loop_method(name), object);
 }
 
 Value macro_attribute(Meter& meter, const Value& object, std::string_view name) {
@@ -122,11 +124,11 @@ Value macro_attribute(Meter& meter, const Value& object, std::string_view name) 
 Value own_attribute(Meter& meter, const Value& object, std::string_view name) {
   if (const Undefined* undefined = object.undefined()) fail_undefined(*undefined);
   if (name.starts_with("__")) return Value();
-  if (object.text() != nullptr) return text_attribute(object, name);
-  if (object.sequence() != nullptr) return sequence_attribute(object, name);
-  if (object.dict() != nullptr) return dict_attribute(object, name);
+  if (object.text() != nullptr) return text_attribute(meter, object, name);
+  if (object.sequence() != nullptr) return sequence_attribute(meter, object, name);
+  if (object.dict() != nullptr) return dict_attribute(meter, object, name);
   if (const auto* space = object.get<Ref<Namespace>>()) {
-    const Value* value = (*space)->find(name);
+    const Value* value = (*space)->find(meter, name);
     return value == nullptr ? Value() : *value;
   }
   if (object.is<Ref<Loop>>()) return loop_attribute(meter, object, name);
@@ -173,10 +175,13 @@ Value own_item(Meter& meter, const Value& object, const Value& key) {
   return make_int((*object.get<Ref<const Range>>())->at(place));
 }
 
-// The places a slice takes: `count` of them from `start`, each `step` on.
+// The places a slice takes: `count` of them from `start`, each `step` on, all before `stop`.
 struct Places {
-  std::int64_t start, step, count;
+  std::int64_t start, stop, step, count;
 };
+
+// Of a range: the place behind its last item can still be computed.
+constexpr Integer kStepMost = Integer{1} << 60;
 
 Integer slice_bound(const Value& value, Integer fallback, Integer length, Integer least,
                     Integer most) {
@@ -202,8 +207,8 @@ Places slice_places(std::int64_t length, const Value& start, const Value& stop, 
   const Integer span = forward ? last - first : first - last;
   const Integer size = forward ? stride : -stride;
   const Integer count = span > 0 ? (span - 1) / size + 1 : 0;
-  return {static_cast<std::int64_t>(first), static_cast<std::int64_t>(stride),
-          static_cast<std::int64_t>(count)};
+  return {static_cast<std::int64_t>(first), static_cast<std::int64_t>(last),
+          static_cast<std::int64_t>(stride), static_cast<std::int64_t>(count)};
 }
 
 std::string text_slice(const Text& text, const Places& places) {
@@ -231,15 +236,15 @@ Value attribute_of(Meter& meter, const Value& object, std::string_view name) {
   Value found = own_attribute(meter, object, name);
   if (!found.is_missing()) return found;
   if (const Dict* dict = object.dict()) {
-    if (const Value* value = dict->find(name)) return *value;
+    if (const Value* value = dict->find(meter, name)) return *value;
   }
-  return name.starts_with("__") ? hidden(object, name) : no_attribute(object, name);
+  return name.starts_with("__") ? hidden(meter, object, name) : no_attribute(meter, object, name);
 }
 
 Value attribute_only(Meter& meter, const Value& object, std::string_view name) {
   Value found = own_attribute(meter, object, name);
   if (!found.is_missing()) return found;
-  return name.starts_with("__") ? hidden(object, name) : no_attribute(object, name);
+  return name.starts_with("__") ? hidden(meter, object, name) : no_attribute(meter, object, name);
 }
 
 Value item_of(Meter& meter, const Value& object, const Value& key) {
@@ -248,7 +253,7 @@ Value item_of(Meter& meter, const Value& object, const Value& key) {
   if (found.is_missing() && key.text() != nullptr) {
     const std::string_view name = key.text()->bytes;
     found = own_attribute(meter, object, name);
-    if (found.is_missing() && name.starts_with("__")) return hidden(object, name);
+    if (found.is_missing() && name.starts_with("__")) return hidden(meter, object, name);
   }
   return found.is_missing() ? no_item(meter, object, key) : found;
 }
@@ -267,9 +272,10 @@ Value slice_of(Meter& meter, const Value& object, const Value& start, const Valu
   }
   if (const auto* range = object.get<Ref<const Range>>()) {
     const Range& whole = **range;
-    Range part{whole.at(places.start), 0, whole.step * places.step};
-    part.stop = whole.at(places.start + places.count * places.step);
-    return Ref<const Range>(std::make_shared<Range>(part));
+    const Integer step = Integer{whole.step} * places.step;
+    if (step > kStepMost || step < -kStepMost) fail_limit("a range's step is too large");
+    return make_range(
+        meter, {whole.at(places.start), whole.at(places.stop), static_cast<std::int64_t>(step)});
   }
   const Sequence& sequence = *object.sequence();
   std::vector<Value> items;

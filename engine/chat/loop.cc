@@ -4,8 +4,11 @@
 
 namespace tessera::jinja {
 
-Loop::Loop(Value source, Ref<Iterator> items)
-    : depth(nesting_around(Value(items))), source_(std::move(source)), items_(std::move(items)) {}
+Loop::Loop(Meter& meter, Value source, Ref<Iterator> items)
+    : depth(nesting_around(Value(items))),
+      source_(std::move(source)),
+      items_(std::move(items)),
+      charge_(meter, 2 * sizeof(Loop)) {}
 
 void Loop::peek() {
   if (!ended_ && ahead_.is_missing()) ended_ = !items_->next(ahead_);
@@ -36,6 +39,11 @@ void Loop::close() {
   ended_ = true;
   if (length_ < 0) length_ = index0 + 1;
   items_ = nullptr;
+}
+
+void Loop::clear() {
+  close();
+  for (Value* value : {&previous, &current, &changed_last, &source_, &ahead_}) *value = Value();
 }
 
 std::int64_t Loop::length(Meter& meter) {

@@ -9,7 +9,7 @@
 namespace tessera::jinja {
 
 struct Loop {
-  Loop(Value source, Ref<Iterator> items);
+  Loop(Meter& meter, Value source, Ref<Iterator> items);
 
   // Moves to the next item; false at the end.
   bool advance(Value& item);
@@ -19,6 +19,7 @@ struct Loop {
   std::int64_t length(Meter& meter);
   const Value* next_item();  // null at the end
   void close();              // gives no further items
+  void clear();              // closes and lets go of all values
 
   std::int64_t index0 = -1;
   Value previous, current;  // missing before there is one
@@ -33,6 +34,7 @@ struct Loop {
   Value ahead_;  // missing unless peeked
   bool ended_ = false;
   std::int64_t length_ = -1;
+  Charge charge_;
 };
 
 }  // namespace tessera::jinja

@@ -24,6 +24,10 @@ class Meter {
     if (steps_left_ < 0) fail_limit("the template takes too many steps");
   }
 
+  // For looking at the bytes of a text, and for copying items, once each.
+  void step_over_bytes(std::size_t bytes) { step(static_cast<std::int64_t>(bytes / 64)); }
+  void step_over_items(std::size_t items) { step(static_cast<std::int64_t>(items / 4)); }
+
   // Refuses work whose result could not be kept; call before building something large.
   void expect_room(std::size_t bytes) const {
     if (bytes > limits_.memory_bytes - live_bytes_) fail_limit("the template uses too much memory");
@@ -31,9 +35,28 @@ class Meter {
 
  private:
   friend class Charge;
+  friend class GeneratorStep;
   const RenderLimits& limits_;
   std::int64_t steps_left_;
   std::size_t live_bytes_ = 0;
+  int generators_ = 0;  // whose step is running, each inside the one before
+};
+
+// A generator's step while it runs. One may run others without a macro call or a container in
+// between for the other limits on depth to see.
+class GeneratorStep {
+ public:
+  explicit GeneratorStep(Meter& meter) : meter_(meter) {
+    if (meter_.generators_ == kNestedMost) fail_limit("iterators run inside each other too deeply");
+    ++meter_.generators_;
+  }
+  GeneratorStep(const GeneratorStep&) = delete;
+  GeneratorStep& operator=(const GeneratorStep&) = delete;
+  ~GeneratorStep() { --meter_.generators_; }
+
+ private:
+  static constexpr int kNestedMost = 30;
+  Meter& meter_;
 };
 
 // The bytes of one object, given back when it dies. An uncharged one belongs to a parsed template.
@@ -51,6 +74,12 @@ class Charge {
     std::swap(meter_, other.meter_);
     std::swap(bytes_, other.bytes_);
     return *this;
+  }
+  // More bytes for an object that is already charged.
+  void grow(std::size_t bytes) {
+    meter_->expect_room(bytes);
+    meter_->live_bytes_ += bytes;
+    bytes_ += bytes;
   }
   ~Charge() {
     if (meter_ != nullptr) meter_->live_bytes_ -= bytes_;

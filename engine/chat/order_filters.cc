@@ -80,7 +80,8 @@ Value extreme(Evaluator& run, const Value& input, const Arguments& arguments) {
   const bool case_sensitive = flag_argument(bound[0]);
   const Ref<Iterator> items = iterate(run.meter(), input);
   Value best;
-  if (!items->next(best)) return make_undefined("No aggregated item, sequence was empty.");
+  if (!items->next(best))
+    return make_undefined(run.meter(), "No aggregated item, sequence was empty.");
   Value best_key = key_of(run, best, bound[1], case_sensitive);
   for (Value item; items->next(item);) {
     Value key = key_of(run, item, bound[1], case_sensitive);

@@ -132,7 +132,10 @@ void append_hex(std::string& out, const char* format, char32_t point) {
 }  // namespace
 
 std::string to_str(Meter& meter, const Value& value) {
-  if (const Text* text = value.text()) return text->bytes;
+  if (const Text* text = value.text()) {
+    meter.step_over_bytes(text->bytes.size());
+    return text->bytes;
+  }
   if (value.undefined() != nullptr) return "";
   return to_repr(meter, value);
 }

@@ -23,7 +23,7 @@ Value first(Evaluator& run, const Value& input, const Arguments& arguments) {
   bind("first", arguments, {});
   Value item;
   if (iterate(run.meter(), input)->next(item)) return item;
-  return make_undefined("No first item, sequence was empty.");
+  return make_undefined(run.meter(), "No first item, sequence was empty.");
 }
 
 Value last(Evaluator& run, const Value& input, const Arguments& arguments) {
@@ -32,7 +32,7 @@ Value last(Evaluator& run, const Value& input, const Arguments& arguments) {
   if (items == nullptr) fail(std::string("'") + type_name(input) + "' object is not reversible");
   Value item;
   if (items->next(item)) return item;
-  return make_undefined("No last item, sequence was empty.");
+  return make_undefined(run.meter(), "No last item, sequence was empty.");
 }
 
 Value list(Evaluator& run, const Value& input, const Arguments& arguments) {
@@ -125,7 +125,7 @@ Value items(Evaluator& run, const Value& input, const Arguments& arguments) {
     fail("Can only get item pairs from a mapping.");
   }
   if (dict == nullptr) return as_generator(run, {});
-  const Value view = make_view(*dict, DictView::Part::kItems);
+  const Value view = make_view(run.meter(), *dict, DictView::Part::kItems);
   const Ref<Iterator> source = iterate(run.meter(), view);
   return make_generator(run.meter(), nesting_around(Value(source)),
                         [source](Value& item) { return source->next(item); });

@@ -57,6 +57,7 @@ std::string_view stripped(Meter& meter, std::string_view text, Side side, const 
     if (side != Side::kLeft) text.remove_suffix(trailing_space(text));
     return text;
   }
+  meter.step(static_cast<std::int64_t>(text.size() / 8));
   const Trimmed trimmed(meter, chars);
   while (side != Side::kRight && !text.empty()) {
     std::size_t after = 0;

@@ -75,6 +75,7 @@ Value indent(Evaluator& run, const Value& input, const Arguments& arguments) {
   const Text& text = text_argument(input, "the input of indent");
   std::string margin;
   if (const Text* width = bound[0].text()) {
+    run.meter().step_over_bytes(width->bytes.size());
     margin = width->bytes;
   } else {
     const Integer columns = integer_argument(bound[0], 4, "indent's width");
@@ -150,13 +151,19 @@ Value truncate(Evaluator& run, const Value& input, const Arguments& arguments) {
   if (const Undefined* undefined = input.undefined(); undefined != nullptr) return input;
   const Text& text = text_argument(input, "the input of truncate");
   if (text.markup) fail_unsupported("truncating a string marked safe");
-  const Integer length = integer_argument(bound[0], 255, "truncate's length");
-  const Integer leeway = given(bound[3]) ? integer_argument(bound[3], 5, "truncate's leeway") : 5;
+  // Beyond any text's length, and safe to add.
+  constexpr Integer kLengthMost = Integer{1} << 62;
+  const Integer length =
+      std::min(integer_argument(bound[0], 255, "truncate's length"), kLengthMost);
+  const Integer leeway =
+      given(bound[3]) ? std::min(integer_argument(bound[3], 5, "truncate's leeway"), kLengthMost)
+                      : 5;
   const Value dots = bound[2].is_missing() ? make_text(run.meter(), "...") : bound[2];
   const Text& end = text_argument(dots, "truncate's end");
   if (length < static_cast<Integer>(end.length)) fail("truncate's length is less than its end's");
   if (leeway < 0) fail("truncate's leeway is negative");
   if (static_cast<Integer>(text.length) <= length + leeway) return input;
+  run.meter().step_over_bytes(text.bytes.size());
   const auto keep = static_cast<std::size_t>(length) - end.length;
   std::string_view kept = std::string_view(text.bytes).substr(0, byte_of_point(text.bytes, keep));
   const std::size_t space = kept.rfind(' ');
@@ -191,6 +198,7 @@ Value tojson(Evaluator& run, const Value& input, const Arguments& arguments) {
     style.indented = true;
     style.item_separator = std::string(1, ',');
     if (const Text* text = bound[1].text()) {
+      run.meter().step_over_bytes(text->bytes.size());
       style.indent = text->bytes;
     } else {
       const Integer columns = integer_argument(bound[1], 0, "tojson's indent");
@@ -200,11 +208,12 @@ Value tojson(Evaluator& run, const Value& input, const Arguments& arguments) {
   }
   if (given(bound[2])) {
     const Sequence* separators = bound[2].sequence();
-    if (separators == nullptr || separators->items.size() != 2) {
+    if (separators == nullptr || separators->items.size() != 2 ||
+        separators->items[0].text() == nullptr || separators->items[1].text() == nullptr) {
       fail("tojson's separators must be two strings");
     }
-    style.item_separator = text_argument(separators->items[0], "a separator").bytes;
-    style.key_separator = text_argument(separators->items[1], "a separator").bytes;
+    style.item_separator = to_str(run.meter(), separators->items[0]);
+    style.key_separator = to_str(run.meter(), separators->items[1]);
   }
   return make_text(run.meter(), to_json(run.meter(), input, style));
 }

@@ -132,6 +132,7 @@ Value affix(Evaluator& run, const Value& self, const Arguments& arguments) {
   };
   const Sequence* several = bound[0].sequence();
   if (several == nullptr || several->form == Sequence::Form::kList) return matches(bound[0]);
+  run.meter().step_over_items(several->items.size());
   return std::any_of(several->items.begin(), several->items.end(), matches);
 }
 

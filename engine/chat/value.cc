@@ -43,7 +43,8 @@ const Value* Dict::find(Meter& meter, const Value& key) const {
   return index == entries_.size() ? nullptr : &entries_[index].second;
 }
 
-const Value* Dict::find(std::string_view key) const {
+const Value* Dict::find(Meter& meter, std::string_view key) const {
+  meter.step_over_bytes(key.size());
   const std::size_t index = place(hash_text(key), [&](const Value& known) {
     const Text* text = known.text();
     return text != nullptr && text->bytes == key;
@@ -74,14 +75,16 @@ std::int64_t Range::length() const {
   return start > stop ? (start - stop - 1) / -step + 1 : 0;
 }
 
-const Value* Namespace::find(std::string_view name) const {
+const Value* Namespace::find(Meter& meter, std::string_view name) const {
+  meter.step_over_items(attributes.size());
   for (const auto& [known, value] : attributes) {
     if (known == name) return &value;
   }
   return nullptr;
 }
 
-void Namespace::set(const std::string& name, Value value) {
+void Namespace::set(Meter& meter, const std::string& name, Value value) {
+  meter.step_over_items(attributes.size());
   for (auto& [known, old] : attributes) {
     if (known == name) {
       old = std::move(value);
@@ -89,11 +92,14 @@ void Namespace::set(const std::string& name, Value value) {
     }
   }
   if (attributes.size() == kAttributesMost) fail_limit("a namespace has too many attributes");
+  meter.step_over_bytes(name.size());
+  charge.grow(sizeof(Attribute) + name.size());
   attributes.emplace_back(name, std::move(value));
 }
 
 Value make_text(Meter& meter, std::string bytes, bool markup) {
-  meter.step(1 + static_cast<std::int64_t>(bytes.size() / 64));
+  meter.step();
+  meter.step_over_bytes(bytes.size());
   Charge charge(meter, kObjectBytes + bytes.size());
   const std::size_t length = count_points(bytes);
   return Ref<const Text>(
@@ -106,7 +112,8 @@ Value make_constant_text(std::string bytes) {
 }
 
 Value make_tuple(Meter& meter, std::vector<Value> items, Sequence::Form form) {
-  meter.step(1 + static_cast<std::int64_t>(items.size() / 4));
+  meter.step();
+  meter.step_over_items(items.size());
   Charge charge(meter, kObjectBytes + items.size() * sizeof(Value));
   const int depth = nesting_around(items);
   return Ref<const Sequence>(
@@ -130,18 +137,32 @@ Value make_dict(Meter& meter, Dict&& dict) {
   return Ref<const Dict>(std::move(made));
 }
 
-Value make_undefined(std::string message, bool unsafe) {
-  return Ref<const Undefined>(std::make_shared<Undefined>(Undefined{std::move(message), unsafe}));
+Value make_undefined(Meter& meter, std::string message, bool unsafe) {
+  meter.step_over_bytes(message.size());
+  Charge charge(meter, kObjectBytes + message.size());
+  return Ref<const Undefined>(
+      std::make_shared<Undefined>(Undefined{std::move(message), unsafe, std::move(charge)}));
 }
 
-Value make_view(Ref<const Dict> dict, DictView::Part part) {
+Value make_view(Meter& meter, Ref<const Dict> dict, DictView::Part part) {
   nesting_around(Value(dict));
-  return Ref<const DictView>(std::make_shared<DictView>(DictView{std::move(dict), part}));
+  return Ref<const DictView>(
+      std::make_shared<DictView>(DictView{std::move(dict), part, Charge(meter, kObjectBytes)}));
 }
 
-Value make_method(std::string_view name, Builtin function, const Value& self) {
+Value make_range(Meter& meter, const Range& range) {
+  struct Charged {
+    Range range;
+    Charge charge;
+  };
+  const auto made = std::make_shared<Charged>(Charged{range, Charge(meter, kObjectBytes)});
+  return Ref<const Range>(made, &made->range);
+}
+
+Value make_method(Meter& meter, std::string_view name, Builtin function, const Value& self) {
   const int depth = nesting_around(self);
-  return Ref<const Callable>(std::make_shared<Callable>(Callable{name, function, self, depth}));
+  return Ref<const Callable>(std::make_shared<Callable>(
+      Callable{name, function, self, depth, Charge(meter, 2 * kObjectBytes)}));
 }
 
 int nesting(const Value& value) {

@@ -89,6 +89,7 @@ class Value {
 struct Undefined {
   std::string message;
   bool unsafe = false;  // it exists, but the sandbox hides it
+  Charge charge = {};
 };
 
 struct Text {
@@ -114,7 +115,7 @@ class Dict {
   const std::vector<Entry>& entries() const { return entries_; }
   // Null when absent; fails when the key is not hashable.
   const Value* find(Meter& meter, const Value& key) const;
-  const Value* find(std::string_view key) const;
+  const Value* find(Meter& meter, std::string_view key) const;
   // While the dict is being made: adds, or replaces the value and keeps the place.
   void set(Meter& meter, Value key, Value value);
 
@@ -133,6 +134,7 @@ struct DictView {
   enum class Part { kKeys, kValues, kItems };
   Ref<const Dict> dict;
   Part part;
+  Charge charge = {};
 };
 
 struct Range {
@@ -144,7 +146,8 @@ struct Range {
 // Python's iterator: can be run through once.
 class Iterator {
  public:
-  Iterator(const char* type, int depth) : type_(type), depth_(depth) {}
+  Iterator(Meter& meter, const char* type, int depth)
+      : type_(type), depth_(depth), charge_(meter, kIteratorBytes) {}
   virtual ~Iterator() = default;
   // Moves to the next item; false at the end, and from then on.
   virtual bool next(Value& item) = 0;
@@ -152,15 +155,20 @@ class Iterator {
   int depth() const { return depth_; }
 
  private:
+  static constexpr std::size_t kIteratorBytes = 128;
   const char* type_;
   int depth_;
+  Charge charge_;
 };
 
 struct Namespace {
-  std::vector<std::pair<std::string, Value>> attributes;
-  Charge charge = {};
-  const Value* find(std::string_view name) const;
-  void set(const std::string& name, Value value);
+  using Attribute = std::pair<std::string, Value>;
+  explicit Namespace(Meter& meter) : charge(meter, sizeof(Namespace)) {}
+  const Value* find(Meter& meter, std::string_view name) const;
+  void set(Meter& meter, const std::string& name, Value value);
+
+  std::vector<Attribute> attributes;
+  Charge charge;
 };
 
 class Evaluator;
@@ -179,6 +187,7 @@ struct Callable {
   Builtin function;
   Value self;
   int depth = 0;
+  Charge charge = {};
 };
 
 struct MacroDef;
@@ -187,6 +196,7 @@ struct Frame;
 struct Macro {
   const MacroDef* definition;
   Frame* frame;  // where it was defined; lives until the rendering ends
+  Charge charge = {};
 };
 
 // --- making values ---
@@ -197,9 +207,10 @@ Value make_list(Meter& meter, std::vector<Value> items);
 Value make_tuple(Meter& meter, std::vector<Value> items,
                  Sequence::Form form = Sequence::Form::kTuple);
 Value make_dict(Meter& meter, Dict&& dict);
-Value make_undefined(std::string message, bool unsafe = false);
-Value make_view(Ref<const Dict> dict, DictView::Part part);
-Value make_method(std::string_view name, Builtin function, const Value& self);
+Value make_undefined(Meter& meter, std::string message, bool unsafe = false);
+Value make_view(Meter& meter, Ref<const Dict> dict, DictView::Part part);
+Value make_range(Meter& meter, const Range& range);
+Value make_method(Meter& meter, std::string_view name, Builtin function, const Value& self);
 inline Value make_int(std::int64_t value) { return Value(static_cast<Integer>(value)); }
 
 // --- asking about values ---

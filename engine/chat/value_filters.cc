@@ -22,7 +22,7 @@ Value fallback(Evaluator& run, const Value& input, const Arguments& arguments) {
   return bound[0].is_missing() ? make_text(run.meter(), "") : bound[0];
 }
 
-Value to_int(Evaluator&, const Value& input, const Arguments& arguments) {
+Value to_int(Evaluator& run, const Value& input, const Arguments& arguments) {
   const std::vector<Value> bound = bind("int", arguments, {"default", "base"});
   const Value otherwise = bound[0].is_missing() ? make_int(0) : bound[0];
   if (const Undefined* undefined = input.undefined()) fail_undefined(*undefined);
@@ -31,6 +31,7 @@ Value to_int(Evaluator&, const Value& input, const Arguments& arguments) {
   std::optional<double> real;
   if (const double* given = input.get<double>()) real = *given;
   if (const Text* text = input.text()) {
+    run.meter().step_over_bytes(text->bytes.size());
     const Integer base = integer_argument(bound[1], 10, "int's base");
     const auto read = read_integer(text->bytes, base < 0 || base > 36 ? 1 : static_cast<int>(base));
     if (read) return *read;
@@ -41,14 +42,15 @@ Value to_int(Evaluator&, const Value& input, const Arguments& arguments) {
   return whole ? Value(*whole) : otherwise;
 }
 
-Value to_float(Evaluator&, const Value& input, const Arguments& arguments) {
+Value to_float(Evaluator& run, const Value& input, const Arguments& arguments) {
   const std::vector<Value> bound = bind("float", arguments, {"default"});
   if (const Undefined* undefined = input.undefined()) fail_undefined(*undefined);
   double number;
   if (as_number(input, number)) return number;
-  const std::optional<double> read =
-      input.text() == nullptr ? std::nullopt : read_float(input.text()->bytes);
-  if (read) return *read;
+  if (const Text* text = input.text()) {
+    run.meter().step_over_bytes(text->bytes.size());
+    if (const std::optional<double> read = read_float(text->bytes)) return *read;
+  }
   return bound[0].is_missing() ? Value(0.0) : bound[0];
 }
 
@@ -79,11 +81,17 @@ Integer rounded_integer(Integer value, Integer digits) {
   if (digits < -37) return 0;
   Integer unit = 1;
   for (Integer done = 0; done > digits; --done) unit *= 10;
-  Integer rest = value % unit;
-  if (rest < 0) rest += unit;
-  const Integer floor = value - rest;
-  const bool odd = (floor / unit) % 2 != 0;
-  return rest * 2 > unit || (rest * 2 == unit && odd) ? floor + unit : floor;
+  Integer rest = value % unit, units = value / unit;
+  if (rest < 0) {
+    rest += unit;
+    --units;
+  }
+  const bool up = rest * 2 > unit || (rest * 2 == unit && units % 2 != 0);
+  Integer rounded;
+  if (__builtin_add_overflow(value, (up ? unit : 0) - rest, &rounded)) {
+    fail_unsupported("an integer beyond 128 bits");
+  }
+  return rounded;
 }
 
 Value round(Evaluator&, const Value& input, const Arguments& arguments) {

@@ -306,6 +306,12 @@ cont' }} {{ "tab\there" }} {{ '\a\v'|list }}
 {% with a = 1, b = n %}{{ a }}{{ b }}{% endwith %}{{ a is defined }}
 {% with %}{% set q = 1 %}{{ q }}{% endwith %}{{ q is defined }}
 {% filter upper %}shout {{ s }}{% endfilter %} {% filter replace('a', 'b')|trim %} aaa {% endfilter %}|
+{% filter length %}abc{% endfilter %}
+{% call s.upper() %}x{% endcall %}
+{{ range(10)[::3] }} {{ range(10)[2:7] }} {{ range(10)[8:2] }} {{ range(10)[::-4] }} {{ range(10)[::-4]|list }} {{ range(0, 20, 3)[1:4] }} {{ range(5)[9:] }}
+{{ -15|round(-1) }} {{ (-15)|round(-1) }} {{ (-25)|round(-1) }} {{ (-14)|round(-1) }} {{ (-16)|round(-1) }} {{ 15|round(-1) }} {{ 25|round(-1) }} {{ (-1250)|round(-2) }}
+{% set q = namespace() %}{% set q.x = xs|map('string') %}{{ q.x|list }}{{ q.x|list }}
+{% set x | length %}abc{% endset %}{{ x + 1 }}
 {% raw %}{{ not }} {% rendered %}{% endraw %} {%- raw -%}  x  {%- endraw -%} y
 {# comment #}a{#- trimmed -#} b {# multi
 line #}c

@@ -1,4 +1,5 @@
 // Templates that try to crash, hang, fill the memory or leave the sandbox all end with an error.
+#include <absl/strings/str_cat.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@ namespace tessera {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::HasSubstr;
 
 std::string repeated(const std::string& text, int count) {
   std::string out;
@@ -29,11 +31,11 @@ RenderLimits tight() {
   return limits;
 }
 
-absl::Status result_of(const std::string& source) {
+absl::Status result_of(const std::string& source, const RenderLimits& limits = tight()) {
   const absl::StatusOr<ChatTemplate> parsed = ChatTemplate::parse(source, "hostile");
   if (!parsed.ok()) return parsed.status();
   nlohmann::ordered_json context = {{"xs", {1, 2, 3}}, {"s", "text"}, {"d", {{"a", 1}}}};
-  return parsed->render(context, tight()).status();
+  return parsed->render(context, limits).status();
 }
 
 TEST(Hostile, ExhaustionEndsAtALimit) {
@@ -105,6 +107,114 @@ TEST(Hostile, ExhaustionEndsAtALimit) {
                       absl::StatusCode::kUnimplemented))
         << status;
   }
+}
+
+// Each round does much with few expressions; the work counts, not the expressions.
+TEST(Hostile, LongWorkOfOneExpressionIsCounted) {
+  const std::string setup =
+      "{% set x = 'a' * 500000 %}{% set spaces = ' ' * 500000 %}{% set one = [1] * 50000 %}"
+      "{% set texts = ('b',) * 50000 %}{% set ns = namespace() %}{% set ns.a = ns %}"
+      "{% for i in range(2000) %}{% set y = ";
+  const std::string works[] = {
+      "x|length if x|int(7)|string == spaces else 1",
+      "spaces|float",
+      "d[x]",
+      "one == one",
+      "one < one",
+      "one.count(1)",
+      "'c'.startswith(texts)",
+      "[]|map(x)",
+      "[]|join(x)",
+      "''|indent(x)",
+      "1|tojson(indent=x)",
+      "1|tojson(separators=(x, x))",
+      "(' ' ~ x)|truncate(10)",
+      "strftime_now('%p' * 10000)",
+      "(dict([[x, 1]])|length) and dict(**dict([[x, 1]]))",
+      std::string("'{0") + repeated(".a", 20'000) + "}'.format(ns) is defined",
+      std::string("'%(") + repeated("k", 20'000) + ")s' % {'" + repeated("k", 20'000) + "': 1}",
+      std::string("'{:") + repeated("0", 20'000) + "}'.format(1)",
+  };
+  for (const std::string& work : works) {
+    SCOPED_TRACE(work.substr(0, 60));
+    const absl::Status status = result_of(setup + work + " %}{% endfor %}");
+    EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  }
+  std::string names, parameters;
+  for (int index = 0; index < 20'000; ++index) {
+    absl::StrAppend(&names, "{{ v", index, " }}");
+    absl::StrAppend(&parameters, "v", index, ",");
+  }
+  const std::string many[] = {
+      std::string("{% for i in range(2000) %}{% if no %}") + names + "{% endif %}{% endfor %}",
+      std::string("{% macro m(") + parameters +
+          "w) %}{% endmacro %}{% for i in range(2000) %}{{ m() }}"
+          "{% endfor %}",
+  };
+  for (const std::string& source : many) {
+    SCOPED_TRACE(source.substr(0, 60));
+    EXPECT_TRUE(absl::IsResourceExhausted(result_of(source)));
+  }
+}
+
+// What is kept counts as memory, however it is held.
+TEST(Hostile, KeptValuesAreCounted) {
+  std::string attributes;
+  for (int index = 0; index < 100; ++index) {
+    attributes += "{% set n.a" + std::to_string(index) + " = 1 %}";
+  }
+  const std::string sources[] = {
+      "{% set x = dict([['a' * 200000, 1]]) %}{% for i in range(2000) %}{% set n = namespace(**x) "
+      "%}{% endfor %}",
+      std::string("{% for i in range(2000) %}{% set n = namespace() %}") + attributes +
+          "{% endfor %}",
+      "{% set x = [1] * 50000 %}{% for i in range(2000) %}"
+      "{% set n = namespace(a=xs|map('default', *x)) %}{% endfor %}",
+  };
+  for (const std::string& source : sources) {
+    SCOPED_TRACE(source.substr(0, 60));
+    RenderLimits limits = tight();
+    limits.steps = 10'000'000;
+    EXPECT_THAT(std::string(result_of(source, limits).message()), HasSubstr("memory"));
+  }
+}
+
+// Loops give items as they are asked for, so that a loop may come to hold itself or all the loops
+// before it, and a generator may be asked for an item while it makes one.
+TEST(Hostile, LoopsThatHoldLoopsStayFlat) {
+  const std::string onto_itself =
+      "{% set ns = namespace(l=0) %}{% for x in [ns, ns, ns]|map(attribute='l') %}"
+      "{% set ns.l = loop %}{% endfor %}{{ ns.l.index }}";
+  EXPECT_TRUE(result_of(onto_itself).ok());
+  const std::string chain =
+      "{% set ns = namespace(l=0) %}{% for i in range(9000) %}{% for x in [ns]|map(attribute='l') "
+      "%}{% set ns.l = loop %}{% endfor %}{% endfor %}{{ ns.l.index }}";
+  EXPECT_TRUE(result_of(chain).ok());
+  const std::string inside_itself =
+      "{% set ns = namespace(l=0) %}{% for x in ([ns] * 90000)|map(attribute='l')|map('string') %}"
+      "{% set ns.l = loop %}{{ loop.length }}{% endfor %}";
+  EXPECT_TRUE(absl::IsInvalidArgument(result_of(inside_itself)));
+  const std::string inside_others =
+      "{% set ns = namespace(l=0) %}{% for i in range(4000) %}{% set m = namespace(l=0) %}"
+      "{% for x in [m, m]|map(attribute='l')|map('string') %}{% set m.l = ns.l %}"
+      "{% set ns.l = loop %}{% break %}{% endfor %}{% endfor %}{{ ns.l }}";
+  EXPECT_TRUE(absl::IsResourceExhausted(result_of(inside_others)));
+}
+
+TEST(Hostile, NumbersAtTheEdgeAreRefused) {
+  const std::string least = "(-170141183460469231731687303715884105727 - 1)";
+  EXPECT_TRUE(absl::IsUnimplemented(result_of(std::string("{{ ") + least + "|round(-3) }}")));
+  EXPECT_TRUE(absl::IsUnimplemented(result_of(std::string("{{ -") + least + " }}")));
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(result_of("{{ range(0, 1, 2 ** 60)[::2][::2][::2][::2] }}")));
+  EXPECT_TRUE(result_of("{{ s|truncate(170141183460469231731687303715884105727) }}").ok());
+}
+
+TEST(Hostile, MessagesAreShort) {
+  const absl::Status status = result_of("{{ raise_exception('ä' * 100000) }}");
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_LE(status.message().size(), 4096u);
+  EXPECT_GE(status.message().size(), 4000u);
 }
 
 TEST(Hostile, DeepNestingIsRefusedNotFollowed) {
