@@ -15,8 +15,9 @@ std::vector<Value> bind(const char* function, const Arguments& arguments,
   }
   std::copy(arguments.positional.begin(), arguments.positional.end(), bound.begin());
   for (const auto& [name, value] : arguments.named) {
-    const auto* known = std::find_if(names.begin(), names.end(),
-                                     [&](const char* candidate) { return name == candidate; });
+    const auto* known =
+        std::find_if(names.begin(), names.end(),
+                     [&name = name](const char* candidate) { return name == candidate; });
     if (known == names.end()) {
       fail(std::string(function) + "() got an unexpected keyword argument '" + name + "'");
     }

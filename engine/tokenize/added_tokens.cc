@@ -12,6 +12,7 @@ namespace tessera {
 namespace {
 
 constexpr size_t kMaxAddedTokens = 1 << 18;
+constexpr size_t kMaxAddedBytes = 4 << 20;  // of all together, once normalised
 
 bool starts_with_class(std::string_view text, uint16_t any) {
   return !text.empty() && (CharClasses::get()[code_point_at(text, 0).value] & any) != 0;
@@ -36,6 +37,7 @@ absl::Status AddedTokens::build(std::vector<AddedToken> tokens, const Vocabulary
     return absl::InvalidArgumentError(concat("more than ", kMaxAddedTokens, " tokens"));
   }
   auto next_id = static_cast<int32_t>(vocabulary.size());
+  size_t bytes = 0;
   absl::flat_hash_set<std::string> special_contents;
   for (size_t index = 0; index < tokens_.size(); ++index) {
     const AddedToken& token = tokens_[index];
@@ -54,6 +56,10 @@ absl::Status AddedTokens::build(std::vector<AddedToken> tokens, const Vocabulary
     id_end_ = std::max(id_end_, token.id + 1);
     decoded_.push_back(token.normalized ? normalizer.apply(token.content) : token.content);
     if (decoded_.back().empty()) return refusal("is empty once normalised");
+    bytes += decoded_.back().size();
+    if (bytes > kMaxAddedBytes) {
+      return refusal(concat("and those before it have more than ", kMaxAddedBytes, " bytes"));
+    }
     if (token.special) special_contents.insert(token.content);
   }
   for (size_t index = 0; index < tokens_.size(); ++index) {

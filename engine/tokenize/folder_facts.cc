@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "engine/tokenize/config_node.h"
 #include "engine/tokenize/text.h"
 #include "engine/tokenize/tokenizer_file.h"
@@ -72,14 +73,15 @@ void read_tokenizer_config(const ConfigNode& root, FolderFacts* facts) {
 
 // The oldest form: content to id, no flags.
 void read_added_tokens(const ConfigNode& root, FolderFacts* facts) {
+  const absl::flat_hash_set<std::string> more(facts->more_special.begin(),
+                                              facts->more_special.end());
   for (const std::string& content : root.keys()) {
     AddedToken token;
     token.content = content;
     token.id = static_cast<int32_t>(root[content].integer(0, kMaxTokenId));
     const auto names = [&](const std::optional<std::string>& name) { return name == content; };
-    const auto& more = facts->more_special;
     token.special = names(facts->bos) || names(facts->eos) || names(facts->pad) ||
-                    names(facts->unk) || std::find(more.begin(), more.end(), content) != more.end();
+                    names(facts->unk) || more.contains(content);
     token.normalized = !token.special;
     facts->added.push_back(std::move(token));
   }

@@ -94,6 +94,8 @@ void Normalizer::bound_growth(const ConfigNode& node) const {
     if (step.kind == Kind::kReplace) {
       growth *= std::max<size_t>(
           1, (step.content.size() + step.pattern.size() - 1) / step.pattern.size());
+    } else if (step.kind == Kind::kPrepend) {
+      growth *= 1 + step.content.size();  // of a piece of one byte
     } else if (step.kind == Kind::kNfkc || step.kind == Kind::kNfkd) {
       growth *= 12;
     } else if (step.kind == Kind::kNfd) {

@@ -13,6 +13,7 @@ namespace {
 constexpr int kMaxDepth = 8;
 constexpr size_t kMaxSteps = 32;
 constexpr size_t kMaxLiteral = 1024;  // bytes
+constexpr size_t kMaxGrowth = 256;    // how many times longer text may become
 
 // Whether a text is exactly one code point; only such a replacement character is allowed.
 bool is_one_character(std::string_view text) {
@@ -23,8 +24,22 @@ bool is_one_character(std::string_view text) {
 
 PreTokenizer PreTokenizer::read(const ConfigNode& node) {
   PreTokenizer pre_tokenizer;
-  if (!node.is_absent()) pre_tokenizer.read_step(node, 0);
+  if (node.is_absent()) return pre_tokenizer;
+  pre_tokenizer.read_step(node, 0);
+  pre_tokenizer.bound_growth(node);
   return pre_tokenizer;
+}
+
+// At worst every word has one byte, and every step puts its prefix before each.
+void PreTokenizer::bound_growth(const ConfigNode& node) const {
+  size_t growth = 1;
+  for (const Step& step : steps_) {
+    if (step.kind == Kind::kMetaspace) growth *= 1 + step.literal.size();
+    if (step.kind == Kind::kByteLevel) growth *= step.add_prefix_space ? 4 : 2;
+    if (growth > kMaxGrowth) {
+      return node.refuse(concat("may make text more than ", kMaxGrowth, " times longer"));
+    }
+  }
 }
 
 void PreTokenizer::read_step(const ConfigNode& node, int depth) {

@@ -46,6 +46,7 @@ class PreTokenizer {
   };
 
   void read_step(const ConfigNode& node, int depth);
+  void bound_growth(const ConfigNode& node) const;
   static Step read_split(const ConfigNode& node);
   static Step read_metaspace(const ConfigNode& node);
   static std::vector<Span> find_spans(const Step& step, std::string_view text);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "engine/tokenize/byte_characters.h"
 #include "engine/tokenize/model_proto.h"
 #include "engine/tokenize/sentence_piece_model.h"
@@ -40,9 +41,10 @@ std::vector<AddedToken> tokens_around(const FolderFacts& facts, const Vocabulary
   for (const auto& name : {facts.bos, facts.eos, facts.unk, facts.pad}) {
     if (name) names.push_back(*name);
   }
+  absl::flat_hash_set<std::string> known;
+  for (const AddedToken& token : tokens) known.insert(token.content);
   for (const std::string& name : names) {
-    const auto has_name = [&](const AddedToken& token) { return token.content == name; };
-    if (std::any_of(tokens.begin(), tokens.end(), has_name)) continue;
+    if (!known.insert(name).second) continue;
     const std::optional<int32_t> id = vocabulary.id(name);
     if (!id) continue;
     AddedToken& token = tokens.emplace_back();

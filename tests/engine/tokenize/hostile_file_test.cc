@@ -198,6 +198,31 @@ TEST(HostileFileTest, TextThatWouldExplode) {
     steps.push_back({{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}});
   }
   EXPECT_NE(json_error(file).find("times longer"), std::string::npos);
+  // Every word of one letter would get every prefix.
+  file = valid();
+  for (int step = 0; step < 5; ++step) {
+    file["normalizer"]["normalizers"].push_back({{"type", "Prepend"}, {"prepend", "___"}});
+  }
+  EXPECT_NE(json_error(file).find("normalizer: may make"), std::string::npos);
+  const json prefixing[] = {
+      {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "always"}},
+      {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"use_regex", true}},
+      {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}};
+  for (const json& step : prefixing) {
+    file = valid();
+    for (int count = 0; count < 20; ++count) {
+      file["pre_tokenizer"]["pretokenizers"].push_back(step);
+    }
+    EXPECT_NE(json_error(file).find("pre_tokenizer: may make"), std::string::npos) << step;
+  }
+  file = valid();
+  for (int token = 0; token < 1100; ++token) {
+    json added = file["added_tokens"][0];
+    added["id"] = 7 + token;
+    added["content"] = std::string(4000, 'x') + std::to_string(token);
+    file["added_tokens"].push_back(added);
+  }
+  EXPECT_NE(json_error(file).find("have more than"), std::string::npos);
   file = valid();
   file["model"]["vocab"][std::string(5000, 'q')] = 7;
   EXPECT_NE(json_error(file).find("is longer than"), std::string::npos);
