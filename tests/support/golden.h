@@ -1,6 +1,8 @@
-// Reads what tests/golden/models keeps of each prompt.
+// Reads what tests/golden/models keeps of each prompt, and compares logits with it.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <string>
@@ -10,6 +12,8 @@
 #include "gtest/gtest.h"
 
 namespace tessera {
+
+constexpr double kGoldenTolerance = 1e-4;  // of the logits' standard deviation
 
 // What tests/golden/models keeps of one prompt.
 struct GoldenPrompt {
@@ -32,6 +36,27 @@ inline GoldenPrompt read_golden(const std::string& folder, int prompt) {
   read("greedy", golden.greedy);
   read("logits", golden.logits);
   return golden;
+}
+
+inline double deviation(const std::vector<float>& values) {
+  double mean = 0, square = 0;
+  for (float value : values) mean += value;
+  mean /= static_cast<double>(values.size());
+  for (float value : values) square += (value - mean) * (value - mean);
+  return std::sqrt(square / static_cast<double>(values.size()));
+}
+
+// Largest difference at the golden rows, in standard deviations of the golden logits.
+inline double error_of(const std::vector<float>& logits, const GoldenPrompt& golden,
+                       int vocab_size) {
+  double worst = 0;
+  for (size_t row = 0; row < golden.rows.size(); ++row) {
+    for (int id = 0; id < vocab_size; ++id) {
+      const double found = logits[int64_t{golden.rows[row]} * vocab_size + id];
+      worst = std::max(worst, std::abs(found - golden.logits[row * vocab_size + id]));
+    }
+  }
+  return worst / deviation(golden.logits);
 }
 
 }  // namespace tessera
