@@ -1,67 +1,15 @@
 #include "engine/batch/batch.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
-#include <type_traits>
 
-#include "kernels/ops/packed_weight.h"
+#include "engine/batch/array_layout.h"
 
 namespace tessera {
 namespace {
 
-constexpr int64_t kAlignIntegers = 16;  // 64 bytes
-
-// Collects arrays in one host buffer; views get their addresses from the device buffer's base.
-class Layout {
- public:
-  explicit Layout(const Tensor& target) : target_(target) {}
-
-  template <class T>
-  Tensor array(const std::vector<T>& values) {
-    return place(values.data(), values.size(), DTypeOf<T>::value);
-  }
-  // Plain structs as [n, sizeof(T)] bytes.
-  template <class T>
-  Tensor structs(const std::vector<T>& values) {
-    static_assert(sizeof(T) % sizeof(int32_t) == 0 && std::is_trivially_copyable_v<T>);
-    const int64_t offset = append(values.data(), values.size() * sizeof(T));
-    return make_tensor(target_.as<int32_t>() + offset, DType::kU8,
-                       {static_cast<int64_t>(values.size()), static_cast<int64_t>(sizeof(T))});
-  }
-  void upload(Stream& stream) const {
-    CHECK_LE(static_cast<int64_t>(integers_.size()), target_.dim(0));
-    stream.upload(target_.rows(0, static_cast<int64_t>(integers_.size())),
-                  std::span<const int32_t>(integers_));
-  }
-
- private:
-  template <class T>
-  struct DTypeOf;
-
-  int64_t append(const void* data, size_t bytes) {
-    const int64_t offset = static_cast<int64_t>(integers_.size());
-    integers_.resize(offset +
-                     round_up(static_cast<int64_t>(bytes / sizeof(int32_t)), kAlignIntegers));
-    if (bytes > 0) std::memcpy(integers_.data() + offset, data, bytes);
-    return offset;
-  }
-  Tensor place(const void* data, size_t count, DType dtype) {
-    const int64_t offset = append(data, count * sizeof(int32_t));
-    return make_tensor(target_.as<int32_t>() + offset, dtype, {static_cast<int64_t>(count)});
-  }
-
-  Tensor target_;
-  std::vector<int32_t> integers_;
-};
-template <>
-struct Layout::DTypeOf<int32_t> {
-  static constexpr DType value = DType::kI32;
-};
-template <>
-struct Layout::DTypeOf<float> {
-  static constexpr DType value = DType::kF32;
-};
+using Layout = ArrayLayout;
+constexpr int64_t kAlignIntegers = Layout::kAlignIntegers;
 
 std::vector<int32_t> joined(const std::vector<int32_t>& rows, const std::vector<int32_t>& cached) {
   std::vector<int32_t> all = rows;

@@ -2,6 +2,15 @@
 
 namespace tessera {
 
+namespace {
+
+std::vector<int64_t> stored_shape(const LinearPart& part) {
+  return part.stored_shape.empty() ? std::vector<int64_t>{part.rows, part.columns}
+                                   : part.stored_shape;
+}
+
+}  // namespace
+
 LinearLayer::LinearLayer(Region& region, DType dtype, std::vector<LinearPart> parts, bool bias)
     : parts_(std::move(parts)) {
   int64_t outputs = 0;
@@ -13,7 +22,7 @@ LinearLayer::LinearLayer(Region& region, DType dtype, std::vector<LinearPart> pa
 absl::Status LinearLayer::load(const TensorFiles& files, Stream& stream) const {
   int64_t column = 0;
   for (const LinearPart& part : parts_) {
-    const auto weight = files.tensor(part.name + ".weight", {part.rows, part.columns});
+    const auto weight = files.tensor(part.name + ".weight", stored_shape(part));
     if (!weight.ok()) return weight.status();
     const size_t element = size_of(weight->dtype);
     pack_weight(stream, {.source = weight->bytes.data() +
@@ -40,7 +49,7 @@ absl::Status LinearLayer::load(const TensorFiles& files, Stream& stream) const {
 
 void LinearLayer::release(const TensorFiles& files) const {
   for (const LinearPart& part : parts_) {
-    const auto weight = files.tensor(part.name + ".weight", {part.rows, part.columns});
+    const auto weight = files.tensor(part.name + ".weight", stored_shape(part));
     if (weight.ok()) files.release(*weight);
   }
 }

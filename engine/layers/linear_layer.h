@@ -19,6 +19,8 @@ struct LinearPart {
   std::string name;  // without ".weight" / ".bias"
   int64_t rows = 0, columns = 0;
   Slice row_slice, column_slice;
+  // As the file has it where it is not [rows, columns]: a convolution's [out, in, h, w].
+  std::vector<int64_t> stored_shape = {};
 };
 
 class LinearLayer {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "engine/batch/batch.h"
+#include "engine/device/device.h"
 #include "engine/models/model.h"
-#include "engine/run/device.h"
 
 namespace tessera {
 

@@ -1,4 +1,4 @@
-#include "engine/run/device.h"
+#include "engine/device/device.h"
 
 #include <map>
 #include <mutex>
