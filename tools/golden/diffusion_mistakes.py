@@ -134,9 +134,9 @@ def tables():
 
     def norm_of_cross(model):
         for block in model.transformer_blocks:
-            attend, width = block.attn2.forward, model.inner_dim if hasattr(model, "inner_dim") else 36
+            attend = block.attn2.forward
             block.attn2.forward = lambda rows, *args, attend=attend, **kwargs: attend(
-                nn.functional.layer_norm(rows, (width,)), *args, **kwargs)
+                nn.functional.layer_norm(rows, rows.shape[-1:]), *args, **kwargs)
 
     yield "shift and scale exchanged", 0, exchange
     yield "last shift and scale exchanged", 0, lambda model: swap_rows(model.scale_shift_table, 0, 1, 2)
