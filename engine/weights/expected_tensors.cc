@@ -1,26 +1,9 @@
 #include "engine/weights/expected_tensors.h"
 
-#include <utility>
-
 #include "engine/weights/message.h"
 
 namespace tessera {
 namespace {
-
-class TensorList {
- public:
-  void add(std::string name, std::vector<int64_t> shape) {
-    tensors_.push_back({std::move(name), std::move(shape)});
-  }
-  void add_linear(const std::string& name, int64_t out, int64_t in, bool bias) {
-    add(name + ".weight", {out, in});
-    if (bias) add(name + ".bias", {out});
-  }
-  std::vector<ExpectedTensor> take() { return std::move(tensors_); }
-
- private:
-  std::vector<ExpectedTensor> tensors_;
-};
 
 void add_layer(const ModelConfig& model, const std::string& layer, TensorList& list) {
   const int64_t width = model.width, ffn_width = model.ffn_width;

@@ -6,6 +6,7 @@
 namespace tessera {
 
 const nlohmann::json* JsonFields::find(const char* key) const {
+  known_.emplace(key);
   const auto field = object_.find(key);
   return field == object_.end() || field->is_null() ? nullptr : &*field;
 }
@@ -23,6 +24,12 @@ int JsonFields::integer(const char* key, int fallback, int min, int max) {
     return fallback;
   }
   return value->get<int>();
+}
+
+int JsonFields::required_integer(const char* key, int min, int max) {
+  if (has(key)) return integer(key, min, min, max);
+  refuse(key, concat("must be an integer from ", min, " to ", max), /*unsupported=*/false);
+  return min;
 }
 
 double JsonFields::number(const char* key, double fallback, double min, double max) {
@@ -78,6 +85,14 @@ const nlohmann::json& JsonFields::object(const char* key) {
     return empty;
   }
   return *value;
+}
+
+std::vector<std::string> JsonFields::unknown_keys() const {
+  std::vector<std::string> unknown;
+  for (const auto& [key, value] : object_.items()) {
+    if (!key.starts_with('_') && known_.count(key) == 0) unknown.push_back(key);
+  }
+  return unknown;
 }
 
 void JsonFields::refuse(const char* key, std::string_view why, bool unsupported) {

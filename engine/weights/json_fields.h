@@ -5,9 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "nlohmann/json.hpp"
@@ -27,6 +30,8 @@ class JsonFields {
   bool names(const char* key) const { return object_.contains(key); }
 
   int integer(const char* key, int fallback, int min, int max);
+  // As integer(), for a key without a default: its absence is a mistake.
+  int required_integer(const char* key, int min, int max);
   double number(const char* key, double fallback, double min, double max);
   bool flag(const char* key, bool fallback);
   std::string text(const char* key, std::string_view fallback);
@@ -42,12 +47,19 @@ class JsonFields {
   void refuse_as(const char* key, std::string_view shown, std::string_view why,
                  bool unsupported = true);
   const std::string& place() const { return place_; }
+
+  // These keys are known to say nothing that matters here.
+  void ignore(std::initializer_list<const char*> keys) { known_.insert(keys.begin(), keys.end()); }
+  // Keys of the object that were neither asked for nor ignored, without those that begin with '_'.
+  std::vector<std::string> unknown_keys() const;
   bool ok() const { return error_.ok(); }
+  absl::Status& error() const { return error_; }
 
  private:
   std::string place_;
   const nlohmann::json& object_;
   absl::Status& error_;
+  mutable std::set<std::string, std::less<>> known_;
 };
 
 }  // namespace tessera

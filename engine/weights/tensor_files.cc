@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <numeric>
+#include <optional>
 #include <system_error>
 
 #include "engine/weights/json_fields.h"
@@ -45,6 +48,13 @@ absl::StatusOr<ShardOfTensor> parse_index(const std::string& path, std::string_v
     shards.emplace(tensor, file.get<std::string>());
   }
   return shards;
+}
+
+std::optional<DType> dtype_of(StoredDType stored) {
+  if (stored == StoredDType::kF32) return DType::kF32;
+  if (stored == StoredDType::kF16) return DType::kF16;
+  if (stored == StoredDType::kBf16) return DType::kBf16;
+  return std::nullopt;
 }
 
 std::string show_shape(std::span<const int64_t> shape) {
@@ -106,7 +116,7 @@ absl::StatusOr<TensorFiles> TensorFiles::open(const std::string& folder, const s
 absl::Status TensorFiles::open_single(const std::string& path) {
   absl::StatusOr<SafetensorsFile> shard = SafetensorsFile::open(path);
   if (!shard.ok()) return shard.status();
-  for (const auto& [name, stored] : shard->tensors()) home_.emplace(name, 0);
+  for (const auto& [name, stored] : shard->tensors()) held_.emplace(name, Held{0, name, stored});
   shards_.push_back(*std::move(shard));
   return absl::OkStatus();
 }
@@ -132,57 +142,57 @@ absl::Status TensorFiles::open_indexed(const std::string& folder, const std::str
       shards_.push_back(*std::move(shard));
     }
     const size_t home = opened.at(file);
-    if (shards_[home].tensors().count(tensor) == 0) {
+    const auto stored = shards_[home].tensors().find(tensor);
+    if (stored == shards_[home].tensors().end()) {
       return absl::InvalidArgumentError(concat(index_path_, ": weight_map says that tensor ",
                                                quote_for_message(tensor), " is in ", file,
                                                ", which does not hold it"));
     }
-    home_.emplace(tensor, home);
+    held_.emplace(tensor, Held{home, tensor, stored->second});
   }
   return absl::OkStatus();
 }
 
-const StoredTensor* TensorFiles::find(std::string_view name) const {
-  const auto home = home_.find(name);
-  return home == home_.end() ? nullptr : &shards_[home->second].tensors().find(name)->second;
+const TensorFiles::Held& TensorFiles::held(std::string_view name) const {
+  const auto entry = held_.find(name);
+  CHECK(entry != held_.end());
+  return entry->second;
 }
 
 std::vector<std::string> TensorFiles::names() const {
   std::vector<std::string> names;
-  for (const auto& [name, home] : home_) names.push_back(name);
+  for (const auto& [name, held] : held_) names.push_back(name);
   return names;
 }
 
-absl::StatusOr<RawTensor> TensorFiles::tensor(std::string_view name,
-                                              std::span<const int64_t> shape) const {
-  const StoredTensor* stored = find(name);
-  if (stored == nullptr) {
+absl::Status TensorFiles::check(std::string_view name, std::span<const int64_t> shape) const {
+  if (!has(name)) {
     return absl::InvalidArgumentError(
         concat(index_path_.empty() ? shards_.front().path() : index_path_, ": tensor ",
                quote_for_message(name), " of shape ", show_shape(shape), " is missing"));
   }
-  const SafetensorsFile& shard = shards_[home_.find(name)->second];
-  const std::string place = concat(shard.path(), ": tensor ", quote_for_message(name));
-  if (!std::equal(shape.begin(), shape.end(), stored->shape.begin(), stored->shape.end())) {
-    return absl::InvalidArgumentError(concat(place, " has shape ", show_shape(stored->shape),
+  const Held& tensor = held(name);
+  const StoredTensor& stored = tensor.stored;
+  const std::string place =
+      concat(shards_[tensor.shard].path(), ": tensor ", quote_for_message(tensor.name));
+  if (!std::equal(shape.begin(), shape.end(), stored.shape.begin(), stored.shape.end())) {
+    return absl::InvalidArgumentError(concat(place, " has shape ", show_shape(stored.shape),
                                              ", config.json needs ", show_shape(shape)));
   }
-  RawTensor raw = {DType::kF32, stored->shape, shard.bytes(*stored)};
-  switch (stored->dtype) {
-    case StoredDType::kF32:
-      break;
-    case StoredDType::kF16:
-      raw.dtype = DType::kF16;
-      break;
-    case StoredDType::kBf16:
-      raw.dtype = DType::kBf16;
-      break;
-    default:
-      return absl::UnimplementedError(concat(place, " has dtype ", name_of(stored->dtype),
-                                             ", supported are F32, F16 and BF16"));
+  if (!dtype_of(stored.dtype).has_value()) {
+    return absl::UnimplementedError(
+        concat(place, " has dtype ", name_of(stored.dtype), ", supported are F32, F16 and BF16"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RawTensor> TensorFiles::tensor(std::string_view name,
+                                              std::span<const int64_t> shape) const {
+  if (absl::Status checked = check(name, shape); !checked.ok()) return checked;
   used_.emplace(name);
-  return raw;
+  const Held& tensor = held(name);
+  return RawTensor{*dtype_of(tensor.stored.dtype), tensor.stored.shape,
+                   shards_[tensor.shard].bytes(tensor.stored)};
 }
 
 absl::StatusOr<RawTensor> TensorFiles::tensor(std::string_view name,
@@ -192,7 +202,7 @@ absl::StatusOr<RawTensor> TensorFiles::tensor(std::string_view name,
 
 std::vector<std::string> TensorFiles::unused() const {
   std::vector<std::string> unused;
-  for (const auto& [name, home] : home_) {
+  for (const auto& [name, held] : held_) {
     if (used_.count(name) == 0) unused.push_back(name);
   }
   return unused;
@@ -206,24 +216,59 @@ absl::Status TensorFiles::check_all_used(std::string_view what,
     });
   };
   for (const std::string& name : unused()) {
-    if (passes(name)) continue;
-    return absl::UnimplementedError(concat(file_of(name), ": tensor ", quote_for_message(name),
-                                           " is not part of a ", what,
-                                           " as config.json describes it"));
+    if (!passes(name)) return not_part_of(name, what);
   }
   return absl::OkStatus();
 }
 
+absl::Status TensorFiles::check_exactly(std::string_view what,
+                                        std::span<const ExpectedTensor> expected) const {
+  std::set<std::string_view> wanted;
+  for (const ExpectedTensor& tensor : expected) {
+    wanted.insert(tensor.name);
+    if (absl::Status checked = check(tensor.name, tensor.shape); !checked.ok()) return checked;
+  }
+  for (const auto& [name, held] : held_) {
+    if (wanted.count(name) == 0) return not_part_of(name, what);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TensorFiles::not_part_of(std::string_view name, std::string_view what) const {
+  return absl::UnimplementedError(concat(file_of(name), ": tensor ",
+                                         quote_for_message(held(name).name), " is not part of a ",
+                                         what, " as config.json describes it"));
+}
+
 TensorBytes TensorFiles::stored(std::string_view name) const {
-  const StoredTensor* stored = find(name);
-  CHECK(stored != nullptr);
-  return {stored->dtype, stored->shape, shards_[home_.find(name)->second].bytes(*stored)};
+  const Held& tensor = held(name);
+  return {tensor.stored.dtype, tensor.stored.shape, shards_[tensor.shard].bytes(tensor.stored)};
 }
 
 const std::string& TensorFiles::file_of(std::string_view name) const {
-  const auto home = home_.find(name);
-  CHECK(home != home_.end());
-  return shards_[home->second].path();
+  return shards_[held(name).shard].path();
+}
+
+void TensorFiles::rename(std::string_view from, std::string to) {
+  CHECK(has(from) && !has(to));
+  auto entry = held_.extract(held_.find(from));
+  entry.key() = std::move(to);
+  held_.insert(std::move(entry));
+}
+
+void TensorFiles::reshape(std::string_view name, std::vector<int64_t> shape) {
+  const auto elements = [](const std::vector<int64_t>& dimensions) {
+    return std::accumulate(dimensions.begin(), dimensions.end(), int64_t{1}, std::multiplies<>());
+  };
+  CHECK(has(name));
+  StoredTensor& stored = held_.find(name)->second.stored;
+  CHECK_EQ(elements(shape), elements(stored.shape));
+  stored.shape = std::move(shape);
+}
+
+void TensorFiles::drop(std::string_view name) {
+  CHECK(has(name));
+  held_.erase(held_.find(name));
 }
 
 void TensorFiles::release(std::span<const std::byte> bytes) const {
@@ -241,10 +286,7 @@ absl::Status TensorFiles::check_unchanged() const {
 
 uint64_t TensorFiles::tensor_bytes() const {
   uint64_t bytes = 0;
-  for (const auto& [name, home] : home_) {
-    const StoredTensor& stored = *find(name);
-    bytes += stored.end - stored.begin;
-  }
+  for (const auto& [name, held] : held_) bytes += held.stored.end - held.stored.begin;
   return bytes;
 }
 

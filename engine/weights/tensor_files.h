@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/weights/safetensors.h"
+#include "engine/weights/tensor_list.h"
 #include "kernels/core/dtype.h"
 
 namespace tessera {
@@ -40,7 +41,7 @@ class TensorFiles {
   // `stem` is "model" (transformers) or "diffusion_pytorch_model" (diffusers).
   static absl::StatusOr<TensorFiles> open(const std::string& folder, const std::string& stem);
 
-  bool has(std::string_view tensor) const { return home_.find(tensor) != home_.end(); }
+  bool has(std::string_view tensor) const { return held_.find(tensor) != held_.end(); }
   std::vector<std::string> names() const;
 
   // The tensor, checked against the shape the model needs; the error names file, tensor, the wanted
@@ -61,6 +62,17 @@ class TensorFiles {
   absl::Status check_all_used(std::string_view what,
                               std::span<const std::string_view> harmless = {}) const;
 
+  // Error unless these files hold each of `expected` in its shape and a float type, and nothing
+  // else. No tensor counts as used by this.
+  absl::Status check_exactly(std::string_view what, std::span<const ExpectedTensor> expected) const;
+
+  // For files of older or other habits, before anybody asks: another name, another shape of as many
+  // elements, or no such tensor. Later messages give the name in the file.
+  // REQUIRES: has(from), !has(to).
+  void rename(std::string_view from, std::string to);
+  void reshape(std::string_view name, std::vector<int64_t> shape);
+  void drop(std::string_view name);
+
   // Drops the pages of `bytes` from memory once they are packed, so that at most one tensor is
   // held twice.
   void release(std::span<const std::byte> bytes) const;
@@ -70,14 +82,22 @@ class TensorFiles {
   uint64_t tensor_bytes() const;  // sum over all tensors
 
  private:
+  struct Held {
+    size_t shard = 0;  // index in shards_
+    std::string name;  // in that shard
+    StoredTensor stored;
+  };
+
   TensorFiles() = default;
   absl::Status open_single(const std::string& path);
   absl::Status open_indexed(const std::string& folder, const std::string& index_name);
-  const StoredTensor* find(std::string_view name) const;
+  const Held& held(std::string_view name) const;
+  absl::Status check(std::string_view name, std::span<const int64_t> shape) const;
+  absl::Status not_part_of(std::string_view name, std::string_view what) const;
 
   std::string index_path_;  // for messages; empty without an index
   std::vector<SafetensorsFile> shards_;
-  std::map<std::string, size_t, std::less<>> home_;  // tensor -> index in shards_
+  std::map<std::string, Held, std::less<>> held_;
   mutable std::set<std::string, std::less<>> used_;
 };
 
