@@ -76,12 +76,6 @@ TEST(LinearFast, SeveralRowBlocksAndManyTasks) {
   expect_same_bits({.M = 2, .N = 3000, .K = 128, .bias = true}, 4, 15);
 }
 
-TEST(LinearFast, SumsAreKeptBetweenChunksOfK) {
-  // From three row tiles on, tile registers take K in chunks of 512 and load their sums again.
-  expect_same_bits({.M = 48, .N = 70, .K = 1100, .bias = true, .x_gap = 5}, 2, 18);
-  expect_same_bits({.M = 33, .N = 48, .K = 1100}, 1, 19);
-}
-
 TEST(LinearFast, ARowHasItsBitsInAnyBatch) {
   const FlushSubnormals flush;
   const ProductCase all = {.M = 23, .N = 70, .K = 200};
