@@ -2,6 +2,9 @@
 
 #include <cstdio>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_join.h"
+
 namespace tessera {
 namespace {
 
@@ -37,6 +40,10 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 }
 
 namespace internal {
+
+std::string names_text(const OneOf& choices, const char* separator) {
+  return absl::StrJoin(choices.names, separator);
+}
 
 std::string number_text(double value) {
   char buffer[32];
@@ -114,6 +121,21 @@ absl::Status ParamReader::assign(const char* name, const PolicyValue& value, Bou
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr) return bad_type(technique_, name, "text");
   field = *text;
+  return absl::OkStatus();
+}
+
+absl::Status ParamReader::choose(const char* name, const PolicyValue& value, const OneOf& choices,
+                                 int& choice) {
+  const auto* text = std::get_if<std::string>(&value);
+  const std::string wanted = "one of " + names_text(choices, ", ");
+  if (text == nullptr) return bad_type(technique_, name, wanted);
+  const auto found = std::find(choices.names.begin(), choices.names.end(), *text);
+  if (found == choices.names.end()) {
+    return absl::InvalidArgumentError(std::string(technique_) + "." + name + " is \"" +
+                                      absl::CHexEscape(text->substr(0, 64)) + "\", must be " +
+                                      wanted);
+  }
+  choice = static_cast<int>(found - choices.names.begin());
   return absl::OkStatus();
 }
 

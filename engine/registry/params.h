@@ -33,6 +33,11 @@ struct Bounds {
 constexpr Bounds between(double low, double high) { return {low, high}; }
 constexpr Bounds at_least(double low) { return {low, std::numeric_limits<double>::infinity()}; }
 
+// The names of an enumeration's values, in its order: the bound of an enumeration's field.
+struct OneOf {
+  std::vector<const char*> names;
+};
+
 // One documented field, as `describe_params` lists it.
 struct ParamDoc {
   std::string name, type, default_value, bounds, meaning;
@@ -49,6 +54,7 @@ absl::Status out_of_bounds(std::string_view technique, std::string_view field, d
                            Bounds bounds);
 absl::Status unknown_field(std::string_view technique, std::string_view field,
                            const std::vector<std::string>& known);
+std::string names_text(const OneOf& choices, const char* separator);
 
 class ParamReader {
  public:
@@ -61,6 +67,16 @@ class ParamReader {
     const auto found = given_.find(name);
     if (found == given_.end() || !status_.ok()) return;
     status_ = assign(name, found->second, bounds, field);
+  }
+  template <class Enumeration>
+  void operator()(const char* name, Enumeration& field, const OneOf& choices,
+                  const char* /*meaning*/) {
+    known_.push_back(name);
+    const auto found = given_.find(name);
+    if (found == given_.end() || !status_.ok()) return;
+    int choice = 0;
+    status_ = choose(name, found->second, choices, choice);
+    if (status_.ok()) field = static_cast<Enumeration>(choice);
   }
   void operator()(const char* name, std::string& field, const char* meaning) {
     (*this)(name, field, Bounds{}, meaning);
@@ -76,6 +92,8 @@ class ParamReader {
   absl::Status assign(const char* name, const PolicyValue& value, Bounds bounds, bool& field);
   absl::Status assign(const char* name, const PolicyValue& value, Bounds bounds,
                       std::string& field);
+  absl::Status choose(const char* name, const PolicyValue& value, const OneOf& choices,
+                      int& choice);
 
   std::string_view technique_;
   const PolicyParams& given_;
@@ -92,6 +110,11 @@ class ParamLister {
                         ? number_text(bounds.low) + " .. " + number_text(bounds.high)
                         : "",
                     meaning});
+  }
+  template <class Enumeration>
+  void operator()(const char* name, Enumeration& field, const OneOf& choices, const char* meaning) {
+    docs.push_back({name, "text", choices.names[static_cast<size_t>(field)],
+                    names_text(choices, " | "), meaning});
   }
   template <class T>
   void operator()(const char* name, T& field, const char* meaning) {

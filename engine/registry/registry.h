@@ -25,16 +25,21 @@ class Registry {
   // `socket` names the kind of thing in error messages ("proposer", "branch policy").
   explicit Registry(std::string socket) : socket_(std::move(socket)) {}
 
-  // `Plug` is constructed as Plug(Params, const Context&...).
+  // `Plug` is made by Plug::make(Params, const Context&...) -> Made where it has one, because
+  // it may refuse what it is given; else constructed as Plug(Params, const Context&...).
   template <class Plug, class Params>
   void add(const std::string& name) {
-    plugs_[name] = {
-        [name](const PolicyParams& given, const Context&... context) -> Made {
-          absl::StatusOr<Params> params = parse_params<Params>(name, given);
-          if (!params.ok()) return params.status();
-          return std::unique_ptr<Interface>(std::make_unique<Plug>(*std::move(params), context...));
-        },
-        describe_params<Params>()};
+    plugs_[name] = {[name](const PolicyParams& given, const Context&... context) -> Made {
+                      absl::StatusOr<Params> params = parse_params<Params>(name, given);
+                      if (!params.ok()) return params.status();
+                      if constexpr (requires { Plug::make(*std::move(params), context...); }) {
+                        return Plug::make(*std::move(params), context...);
+                      } else {
+                        return std::unique_ptr<Interface>(
+                            std::make_unique<Plug>(*std::move(params), context...));
+                      }
+                    },
+                    describe_params<Params>()};
   }
 
   // NOT_FOUND lists the known names; parameter errors are INVALID_ARGUMENT.

@@ -53,6 +53,28 @@ TEST(Params, ErrorsNameFieldAndBound) {
               HasSubstr("true or false"));
 }
 
+enum class Pace : uint8_t { kSlow, kFast };
+
+struct Choice {
+  Pace pace = Pace::kSlow;
+  template <class V>
+  void visit(V& v) {
+    v("pace", pace, OneOf{{"slow", "fast"}}, "how fast");
+  }
+};
+
+TEST(Params, AnEnumerationIsChosenByName) {
+  EXPECT_EQ(parse_params<Choice>("sample", {})->pace, Pace::kSlow);
+  EXPECT_EQ(parse_params<Choice>("sample", {{"pace", "fast"}})->pace, Pace::kFast);
+  EXPECT_THAT(parse_params<Choice>("sample", {{"pace", "quick"}}).status().ToString(),
+              HasSubstr("sample.pace is \"quick\", must be one of slow, fast"));
+  EXPECT_THAT(parse_params<Choice>("sample", {{"pace", true}}).status().ToString(),
+              HasSubstr("sample.pace must be one of slow, fast"));
+  const std::vector<ParamDoc> docs = describe_params<Choice>();
+  EXPECT_EQ(docs[0].default_value, "slow");
+  EXPECT_EQ(docs[0].bounds, "slow | fast");
+}
+
 class Shape {
  public:
   virtual ~Shape() = default;
@@ -66,6 +88,26 @@ class Square final : public Shape {
  private:
   int64_t scale_;
 };
+
+class Circle final : public Shape {
+ public:
+  static absl::StatusOr<std::unique_ptr<Shape>> make(const Sample& params, const int& scale) {
+    if (scale < 1) return absl::InvalidArgumentError("no room");
+    return std::unique_ptr<Shape>(new Circle(params.width));
+  }
+  int64_t area(int side) const override { return 3 * width_ * side; }
+
+ private:
+  explicit Circle(int64_t width) : width_(width) {}
+  int64_t width_;
+};
+
+TEST(Registry, APlugMayRefuse) {
+  Registry<Shape, int> shapes("shape");
+  shapes.add<Circle, Sample>("circle");
+  EXPECT_EQ((*shapes.make("circle", {}, 1))->area(1), 12);
+  EXPECT_EQ(shapes.make("circle", {}, 0).status().message(), "no room");
+}
 
 TEST(Registry, MakesByNameAndListsWhatItKnows) {
   Registry<Shape, int> shapes("shape");
