@@ -2,6 +2,12 @@
 
 #include "engine/branch/policies/layer_skip.h"
 #include "engine/decode/proposers/ngram.h"
+#include "engine/denoise/guidance/adaptive_guidance.h"
+#include "engine/denoise/guidance/classifier_free.h"
+#include "engine/denoise/solvers/ddim.h"
+#include "engine/denoise/solvers/ddpm.h"
+#include "engine/denoise/solvers/dpmpp_2m.h"
+#include "engine/denoise/solvers/flow_euler.h"
 #include "engine/layers/attention_kinds/longgen.h"
 #include "engine/models/architectures.h"
 
@@ -17,6 +23,12 @@ const Builtin& builtin() {
     made->proposers.add<Ngram, NgramParams>("ngram");
     made->attention_kinds.add<LongGen, LongGenParams>("longgen");
     made->branch_policies.add<LayerSkip, LayerSkipParams>("layer_skip");
+    made->solvers.add<Ddim>("ddim");
+    made->solvers.add<Ddpm>("ddpm");
+    made->solvers.add<DpmPp2m>("dpmpp_2m");
+    made->solvers.add<FlowEuler>("flow_euler");
+    made->guidance_policies.add<ClassifierFree, ClassifierFreeParams>("classifier_free");
+    made->guidance_policies.add<AdaptiveGuidance, AdaptiveGuidanceParams>("adaptive_guidance");
     return made;
   }();
   return *list;

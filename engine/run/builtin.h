@@ -6,6 +6,8 @@
 
 #include "engine/branch/branch_policy.h"
 #include "engine/decode/proposer.h"
+#include "engine/denoise/guidance.h"
+#include "engine/denoise/solver_registry.h"
 #include "engine/layers/attention_kind.h"
 #include "engine/models/model.h"
 
@@ -16,6 +18,8 @@ struct Builtin {
   Proposers proposers{"proposer"};
   AttentionKinds attention_kinds{"attention kind"};
   BranchPolicies branch_policies{"branch policy"};
+  Solvers solvers;
+  GuidancePolicies guidance_policies{"guidance policy"};
 };
 
 // Built on first use; read-only.
