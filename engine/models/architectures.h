@@ -1,5 +1,5 @@
 // The architectures this build knows; registered under their checkpoint names in
-// engine/run/builtin.cc.
+// engine/builtin/builtin.cc.
 #pragma once
 
 #include "engine/models/model.h"

@@ -1,5 +1,5 @@
-// Name -> factory, for one socket. Filled once at start by an explicit list (engine/run/builtin.cc
-// and its like), read-only afterwards, so any thread may look things up.
+// Name -> factory, for one socket. Filled once at start by an explicit list
+// (engine/builtin/builtin.cc and its like), read-only afterwards, so any thread may look things up.
 #pragma once
 
 #include <functional>

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <random>
 
-#include "engine/run/builtin.h"
+#include "engine/builtin/builtin.h"
 
 namespace tessera {
 namespace {

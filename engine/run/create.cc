@@ -4,7 +4,7 @@
 #include <map>
 #include <sstream>
 
-#include "engine/run/builtin.h"
+#include "engine/builtin/builtin.h"
 #include "engine/run/hand_off.h"
 #include "engine/run/measure.h"
 #include "engine/run/memory_plan.h"

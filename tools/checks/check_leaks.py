@@ -1,4 +1,4 @@
-"""A technique is one file, one registry line, one test. Each name registered in engine/run/builtin.cc may
+"""A technique is one file, one registry line, one test. Each name registered in engine/builtin/builtin.cc may
 be written in its own files, in builtin.cc, in tests, config, tools and documentation, and nowhere else."""
 import pathlib
 import re
@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-REGISTRY = "engine/run/builtin.cc"
+REGISTRY = "engine/builtin/builtin.cc"
 
 
 def main():

@@ -1,4 +1,4 @@
-#include "engine/run/builtin.h"
+#include "engine/builtin/builtin.h"
 
 #include "engine/branch/policies/layer_skip.h"
 #include "engine/decode/proposers/ngram.h"
@@ -28,6 +28,7 @@ const Builtin& builtin() {
     made->solvers.add<DpmPp2m>("dpmpp_2m");
     made->solvers.add<FlowEuler>("flow_euler");
     made->guidance_policies.add<ClassifierFree, ClassifierFreeParams>("classifier_free");
+    made->plain_guidance = "classifier_free";
     made->guidance_policies.add<AdaptiveGuidance, AdaptiveGuidanceParams>("adaptive_guidance");
     return made;
   }();

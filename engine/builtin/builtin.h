@@ -20,6 +20,7 @@ struct Builtin {
   BranchPolicies branch_policies{"branch policy"};
   Solvers solvers;
   GuidancePolicies guidance_policies{"guidance policy"};
+  std::string plain_guidance;  // of a request that names none; its parameter is "scale"
 };
 
 // Built on first use; read-only.

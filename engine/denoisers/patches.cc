@@ -1,0 +1,57 @@
+#include "engine/denoisers/patches.h"
+
+#include <string>
+
+#include "kernels/ops/patch.h"
+
+namespace tessera {
+
+absl::Status check_patches(const LatentShape& shape, int patch, int frames_max) {
+  const auto refuse = [](const std::string& what) { return absl::InvalidArgumentError(what); };
+  if (shape.height < patch || shape.width < patch || shape.height % patch != 0 ||
+      shape.width % patch != 0) {
+    return refuse("latents of " + std::to_string(shape.width) + " x " +
+                  std::to_string(shape.height) + " are not whole patches of " +
+                  std::to_string(patch) + " x " + std::to_string(patch));
+  }
+  if (shape.frames < 1 || shape.frames > frames_max) {
+    return refuse("frames is " + std::to_string(shape.frames) + ", must be in [1, " +
+                  std::to_string(frames_max) + "]");
+  }
+  return absl::OkStatus();
+}
+
+int64_t patch_tokens(const LatentShape& shape, int patch) {
+  return int64_t{shape.frames} * (shape.height / patch) * (shape.width / patch);
+}
+
+void embed_patches(const DenoisePass& pass, const DenoiserScratch& scratch,
+                   const LinearLayer& projection, int patch) {
+  for (const DenoiseSegment& segment : pass.batch.segments) {
+    patchify(pass.stream, {.pool = pass.memory.pool,
+                           .offset = segment.input_offset,
+                           .channels = segment.shape.channels,
+                           .frames = segment.shape.frames,
+                           .height = segment.shape.height,
+                           .width = segment.shape.width,
+                           .patch = patch,
+                           .rows = scratch.patches.rows(segment.row_begin, segment.row_count)});
+  }
+  const int64_t rows = pass.batch.rows - pass.batch.context_rows;
+  projection(pass.stream, scratch.patches.rows(0, rows), scratch.residual.rows(0, rows));
+}
+
+void place_answers(const DenoisePass& pass, const Tensor& answers, int patch, int channels) {
+  for (const DenoiseSegment& segment : pass.batch.segments) {
+    unpatchify(pass.stream, {.rows = answers.rows(segment.row_begin, segment.row_count),
+                             .pool = pass.memory.pool,
+                             .offset = segment.output_offset,
+                             .channels = channels,
+                             .frames = segment.shape.frames,
+                             .height = segment.shape.height,
+                             .width = segment.shape.width,
+                             .patch = patch});
+  }
+}
+
+}  // namespace tessera

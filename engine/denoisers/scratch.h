@@ -1,0 +1,62 @@
+// The buffers of a denoiser's passes, allocated once for the largest step. A pass uses rows [0, n)
+// of each.
+#pragma once
+
+#include "engine/denoiser/denoiser.h"
+
+namespace tessera {
+
+struct DenoiserScratch {
+  Tensor residual;  // [T, D]      f32
+  Tensor normed;    // [T, D]      activation type
+  Tensor qkv;       // [T, 3D]     f32
+  Tensor q;         // [T, H, Dh]  activation type
+  Tensor mixed;     // [T, H, Dh]  activation type: what attention returns
+  Tensor wide;      // [T, F]      f32
+  Tensor ffn;       // [T, F]      activation type
+  Tensor delta;     // [T, D]      f32: output of a branch
+  Tensor patches;   // [T, C*p*p]  activation type
+  Tensor answers;   // [T, p*p*C'] f32
+  // modulate(): rows of time.
+  Tensor time_wide;    // [n, D]  f32
+  Tensor time_narrow;  // [n, D]  activation type
+  Tensor condition;    // [n, D]  f32
+  // condition(): rows of the condition.
+  Tensor prompt_wide;  // [c, D]   f32
+  Tensor prompt;       // [c, D]   activation type
+  Tensor prompt_kv;    // [c, 2D]  f32
+};
+
+struct ScratchWidths {
+  int64_t width = 0, ffn_width = 0, patch_inputs = 0, patch_outputs = 0;
+  int heads = 0, head_width = 0;
+};
+
+inline DenoiserScratch allocate_denoiser_scratch(Region& region, DType dtype,
+                                                 const ScratchWidths& widths,
+                                                 const DenoiserLimits& limits) {
+  const int64_t T = limits.rows_max, D = widths.width, F = widths.ffn_width;
+  const int64_t n = limits.modulation_rows, c = limits.condition_rows;
+  DenoiserScratch s;
+  s.residual = region.allocate(DType::kF32, {T, D});
+  s.normed = region.allocate(dtype, {T, D});
+  s.qkv = region.allocate(DType::kF32, {T, 3 * D});
+  s.q = region.allocate(dtype, {T, widths.heads, widths.head_width});
+  s.mixed = region.allocate(dtype, {T, widths.heads, widths.head_width});
+  s.wide = region.allocate(DType::kF32, {T, F});
+  s.ffn = region.allocate(dtype, {T, F});
+  s.delta = region.allocate(DType::kF32, {T, D});
+  s.patches = region.allocate(dtype, {T, widths.patch_inputs});
+  s.answers = region.allocate(DType::kF32, {T, widths.patch_outputs});
+  s.time_wide = region.allocate(DType::kF32, {n, D});
+  s.time_narrow = region.allocate(dtype, {n, D});
+  s.condition = region.allocate(DType::kF32, {n, D});
+  if (c > 0) {
+    s.prompt_wide = region.allocate(DType::kF32, {c, D});
+    s.prompt = region.allocate(dtype, {c, D});
+    s.prompt_kv = region.allocate(DType::kF32, {c, 2 * D});
+  }
+  return s;
+}
+
+}  // namespace tessera

@@ -1,0 +1,40 @@
+// From a request to a job: every check that needs no lock, with errors that name field and bound.
+// Pure; any thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "engine/denoiser/denoiser.h"
+#include "engine/diffusion/job.h"
+#include "engine/diffusion/job_ledger.h"
+
+namespace tessera {
+
+// What the model and the deployment say about requests.
+struct JobRules {
+  std::string model_name;
+  DenoiserFacts facts;
+  const Denoiser* denoiser = nullptr;
+  int64_t sites = 0;          // of the network
+  int pixels_per_latent = 1;  // of the decoder
+  LatentShape default_shape;
+  double default_guidance = 1;
+  int64_t default_steps = 50;
+  int64_t samples_max = 64;
+  int64_t rows_max = 0, segments_max = 0;
+  int64_t latent_pixels_max = 0;  // of a frame that the decoder takes; 0 = no bound
+  bool has_text_encoder = false;
+  // The scheduler_config.json of the folder, and the solver of a request on top of it.
+  std::function<absl::StatusOr<std::unique_ptr<Solver>>(const DiffusionRequest&, int64_t tokens)>
+      make_solver;
+  std::function<absl::StatusOr<std::unique_ptr<Guidance>>(double scale, const GuidanceJob&)>
+      make_guidance;
+  JobPools pools;
+  JobPlan plan;  // of a job without cache policy; the solver's needs are the job's
+};
+
+absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, DiffusionRequest request);
+
+}  // namespace tessera

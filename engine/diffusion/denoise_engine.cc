@@ -1,0 +1,468 @@
+#include "engine/diffusion/denoise_engine.h"
+
+#include <algorithm>
+
+#include "engine/diffusion/step_work.h"
+
+namespace tessera {
+namespace {
+
+constexpr std::chrono::seconds kStallLimit{60};
+constexpr std::chrono::microseconds kDecodePoll{500};
+
+int64_t nanoseconds_now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+      .count();
+}
+
+double seconds_between(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+
+}  // namespace
+
+DenoiseEngine::DenoiseEngine(DenoiseEngineParts parts)
+    : parts_(std::move(parts)), ledger_(parts_.pools) {
+  heartbeat_ns_ = nanoseconds_now();
+  publish_load();
+  thread_ = std::thread([this] { run(); });
+}
+
+DenoiseEngine::~DenoiseEngine() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = cancel_all_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+absl::Status DenoiseEngine::submit(DiffusionRequest request, std::shared_ptr<DiffusionSink> sink) {
+  absl::StatusOr<std::unique_ptr<Job>> job = accept_job(parts_.rules, std::move(request));
+  if (!job.ok()) return job.status();
+  (*job)->sink = std::move(sink);
+  (*job)->submitted = Clock::now();
+  if ((*job)->request.deadline.has_value() &&
+      seconds_between((*job)->submitted, *(*job)->request.deadline) <
+          predicted_seconds_left(**job)) {
+    return absl::DeadlineExceededError("the deadline is nearer than the steps take alone");
+  }
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (draining_ || stopping_) return absl::UnavailableError("the server is draining");
+    const RequestId& id = (*job)->request.id;
+    if (ids_.contains(id)) {
+      return absl::AlreadyExistsError("request_id \"" + id + "\" is already in use");
+    }
+    if (static_cast<int64_t>(inbox_.size()) + load_.waiting >= parts_.settings.queue_requests_max) {
+      return absl::ResourceExhaustedError(
+          "the queue is full: " + std::to_string(parts_.settings.queue_requests_max) +
+          " requests wait");
+    }
+    ids_.insert(id);
+    ++live_;
+    inbox_.push_back(*std::move(job));
+  }
+  changed_.notify_all();
+  return absl::OkStatus();
+}
+
+absl::Status DenoiseEngine::cancel(const RequestId& id) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!ids_.contains(id)) return absl::NotFoundError("no live request has id \"" + id + "\"");
+    cancels_.insert(id);
+  }
+  changed_.notify_all();
+  return absl::OkStatus();
+}
+
+void DenoiseEngine::drain(Clock::time_point deadline) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  draining_ = true;
+  if (idle_.wait_until(lock, deadline, [this] { return live_ == 0; })) return;
+  cancel_all_ = true;
+  changed_.notify_all();
+  idle_.wait(lock, [this] { return live_ == 0; });
+}
+
+DiffusionLoad DenoiseEngine::load() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  DiffusionLoad load = load_;
+  load.waiting += static_cast<int64_t>(inbox_.size());
+  return load;
+}
+
+absl::Status DenoiseEngine::health() const {
+  const int64_t silent_ns = nanoseconds_now() - heartbeat_ns_;
+  if (busy_ && silent_ns > std::chrono::nanoseconds(kStallLimit).count()) {
+    return absl::InternalError("the engine has work but made no step for " +
+                               std::to_string(silent_ns / 1000000000) + " s");
+  }
+  return absl::OkStatus();
+}
+
+void DenoiseEngine::run() {
+  while (wait_for_work()) {
+    drain_inbox();
+    take_cancels();
+    expire_deadlines();
+    admit_waiting();
+    take_decoded();
+    step();
+    publish_load();
+  }
+}
+
+// False when the engine is to end and nothing is left.
+bool DenoiseEngine::wait_for_work() {
+  heartbeat_ns_ = nanoseconds_now();
+  std::unique_lock<std::mutex> lock(mutex_);
+  const auto idle = [&] {
+    return inbox_.empty() && cancels_.empty() && waiting_.empty() && running_.empty() &&
+           decoding_.empty();
+  };
+  busy_ = !idle();
+  while (idle()) {
+    if (stopping_) return false;
+    changed_.wait(lock);
+    heartbeat_ns_ = nanoseconds_now();
+  }
+  busy_ = true;
+  return true;
+}
+
+void DenoiseEngine::drain_inbox() {
+  Jobs arrived;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    arrived.swap(inbox_);
+  }
+  for (std::unique_ptr<Job>& job : arrived) {
+    job->key = next_key_++;
+    // Better priorities first, else in order of arrival.
+    const auto place =
+        std::find_if(waiting_.begin(), waiting_.end(), [&job](const std::unique_ptr<Job>& other) {
+          return other->request.priority < job->request.priority;
+        });
+    waiting_.insert(place, std::move(job));
+  }
+}
+
+void DenoiseEngine::take_cancels() {
+  std::set<RequestId> cancels;
+  bool all = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    cancels.swap(cancels_);
+    all = cancel_all_;
+  }
+  for (Jobs* jobs : {&waiting_, &running_, &decoding_}) {
+    for (auto job = jobs->begin(); job != jobs->end();) {
+      const std::unique_ptr<Job>& at = *job++;
+      if (all || cancels.contains(at->request.id)) {
+        fail(*at, absl::CancelledError("the request was cancelled"));
+      }
+    }
+  }
+}
+
+void DenoiseEngine::expire_deadlines() {
+  const Clock::time_point now = Clock::now();
+  for (Jobs* jobs : {&waiting_, &running_, &decoding_}) {
+    for (auto job = jobs->begin(); job != jobs->end();) {
+      const std::unique_ptr<Job>& at = *job++;
+      if (at->request.deadline.has_value() && *at->request.deadline <= now) {
+        fail(*at,
+             absl::DeadlineExceededError("the deadline passed after " + std::to_string(at->step) +
+                                         " of " + std::to_string(at->steps()) + " steps"));
+      }
+    }
+  }
+}
+
+// In order; nobody overtakes a job that waits for memory, so a large one is not starved.
+void DenoiseEngine::admit_waiting() {
+  double level = 0;
+  for (const std::unique_ptr<Job>& job : running_) {
+    level = level == 0 ? job->given_seconds : std::min(level, job->given_seconds);
+  }
+  while (!waiting_.empty() && ledger_.admit(*waiting_.front())) {
+    Job& job = *waiting_.front();
+    job.given_seconds = level;
+    job.admitted = Clock::now();
+    job.timings.queue_seconds = seconds_between(job.submitted, job.admitted);
+    running_.splice(running_.end(), waiting_, waiting_.begin());
+    if (absl::Status status = prepare(job); !status.ok()) fail(job, status);
+  }
+  int64_t position = 0;
+  for (const std::unique_ptr<Job>& job : waiting_) {
+    if (job->told_position != position) job->sink->post(JobQueued{position});
+    job->told_position = position++;
+  }
+}
+
+absl::Status DenoiseEngine::prepare(Job& job) {
+  const DenoiserFacts& facts = parts_.rules.facts;
+  absl::StatusOr<PositionRows> positions =
+      parts_.worker->denoiser().positions(job.shape, parts_.worker->stream());
+  if (!positions.ok()) return positions.status();
+  job.positions = *std::move(positions);
+  for (const JobBranch& branch : job.branches) {
+    if (branch.prompt.values.empty()) continue;
+    parts_.worker->condition(branch.prompt.values, facts.prompt_width, branch.pages,
+                             facts.condition_first_key, branch.context_store);
+  }
+  const int64_t elements = job.shape.elements();
+  for (size_t which = 0; which < job.samples.size(); ++which) {
+    JobSample& sample = job.samples[which];
+    std::vector<float> noise(elements);
+    if (job.request.latents.has_value()) {
+      const float* const given = job.request.latents->values.data() + which * elements;
+      std::copy(given, given + elements, noise.begin());
+    } else {
+      sample.draws->draw(NoisePurpose::kLatents, 0, noise);
+    }
+    parts_.worker->upload(sample.latents, noise);
+  }
+  return absl::OkStatus();
+}
+
+void DenoiseEngine::modulate_when_due(Job& job) {
+  if (job.step % DenoiseWorker::kWindow != 0) return;
+  const std::vector<float>& all = job.solver->steps().timesteps;
+  const size_t count =
+      std::min<size_t>(DenoiseWorker::kWindow, all.size() - static_cast<size_t>(job.step));
+  for (const JobSample& sample : job.samples) {
+    for (size_t which = 0; which < job.branches.size(); ++which) {
+      const JobBranch& branch = job.branches[which];
+      parts_.worker->modulate({.slot = sample.branches[which].modulation_slot,
+                               .timesteps = std::span(all).subspan(job.step, count),
+                               .label = branch.label,
+                               .pooled = branch.pooled.values,
+                               .extra = job.extra});
+    }
+  }
+}
+
+void DenoiseEngine::add_to_plan(Job& job, DenoisePlan& plan) const {
+  for (const JobSample& sample : job.samples) {
+    for (size_t which = 0; which < job.branches.size(); ++which) {
+      const JobBranch& branch = job.branches[which];
+      const SampleBranch& held = sample.branches[which];
+      PlannedSegment planned;
+      DenoiseSegment& segment = planned.segment;
+      segment.shape = job.shape;
+      segment.row_count = static_cast<int32_t>(job.tokens);
+      segment.context_count = branch.context_store >= 0 ? static_cast<int32_t>(branch.keys()) : 0;
+      segment.input_offset = sample.latents;
+      segment.output_offset = held.output_offset;
+      segment.modulation =
+          held.modulation_slot * DenoiseWorker::kWindow + job.step % DenoiseWorker::kWindow;
+      segment.condition_keys =
+          static_cast<int32_t>(branch.keys() + parts_.rules.facts.condition_first_key);
+      segment.context_store = branch.context_store;
+      planned.positions = &job.positions;
+      planned.condition_pages = branch.pages;
+      plan.segments.push_back(std::move(planned));
+    }
+  }
+}
+
+void DenoiseEngine::step() {
+  if (running_.empty()) {
+    // The decoder's stream has no way to wake this thread; a picture takes far longer than this.
+    if (!decoding_.empty()) std::this_thread::sleep_for(kDecodePoll);
+    return;
+  }
+  std::vector<JobView> views;
+  std::vector<Job*> jobs;
+  const Clock::time_point now = Clock::now();
+  for (const std::unique_ptr<Job>& job : running_) {
+    JobView view;
+    view.key = job->key;
+    view.priority = job->request.priority;
+    view.slack_seconds =
+        job->request.deadline.has_value()
+            ? seconds_between(now, *job->request.deadline) - predicted_seconds_left(*job)
+            : 1e18;
+    view.given_seconds = job->given_seconds;
+    view.rows = job->rows();
+    view.segments = job->segments();
+    view.next_step = step_shape(*job);
+    views.push_back(view);
+    jobs.push_back(job.get());
+  }
+  std::vector<Job*> chosen;
+  StepShape shape;
+  DenoisePlan plan;
+  DenoiseReport report;
+  for (const size_t index : choose_jobs(views, parts_.limits)) {
+    Job& job = *jobs[index];
+    modulate_when_due(job);
+    add_to_plan(job, plan);
+    shape.rows += views[index].next_step.rows;
+    shape.contexts += views[index].next_step.contexts;
+    shape.pairs += views[index].next_step.pairs;
+    const int64_t branches = job.segments() * parts_.rules.sites;
+    job.summary.computed += branches;
+    report.computed += branches;
+    if (job.request.trace) job.trace.emplace_back(parts_.rules.sites, 'C');
+    job.given_seconds += parts_.cost->predict(views[index].next_step);
+    chosen.push_back(&job);
+  }
+  parts_.worker->launch(plan);
+  append_solver_steps(chosen);
+  parts_.worker->wait();
+  report.jobs = static_cast<int64_t>(chosen.size());
+  report.rows = shape.rows;
+  report.device_seconds = seconds_between(now, Clock::now());
+  report.predicted_seconds = parts_.cost->predict(shape);
+  if (parts_.observer != nullptr) parts_.observer->on_denoise(report);
+  for (Job* job : chosen) finish_step(*job);
+}
+
+// Combinations of all jobs at the same place of their lists go in one call: they touch different
+// samples, so none reads what another writes.
+void DenoiseEngine::append_solver_steps(const std::vector<Job*>& jobs) {
+  std::vector<std::vector<CombineEntry>> stages;
+  const auto add = [&stages](size_t stage, const CombineEntry& entry) {
+    if (stages.size() <= stage) stages.resize(stage + 1);
+    stages[stage].push_back(entry);
+  };
+  for (Job* job : jobs) {
+    const int64_t elements = job->shape.elements();
+    const std::vector<Combination> combinations = job->solver->step(job->step);
+    const bool draws = reads_noise(combinations);
+    for (JobSample& sample : job->samples) {
+      if (draws) {
+        std::vector<float> noise(elements);
+        sample.draws->draw(NoisePurpose::kStep, job->step, noise);
+        parts_.worker->upload(sample.noise, noise);
+      }
+      add(0, guided_output(*job, sample));
+      size_t stage = 1;
+      for (const Combination& combination : combinations) {
+        add(stage++, entry_of(combination, sample, elements));
+      }
+    }
+  }
+  for (const std::vector<CombineEntry>& stage : stages) parts_.worker->combine_pool(stage);
+}
+
+void DenoiseEngine::finish_step(Job& job) {
+  const double timestep = job.solver->steps().timesteps[job.step];
+  ++job.step;
+  job.sink->post(JobStep{job.step, job.steps(), timestep});
+  if (job.step == job.steps()) complete(job);
+}
+
+// The latents leave the pools at once, so that the next job can be admitted while they are decoded.
+void DenoiseEngine::complete(Job& job) {
+  const int64_t elements = job.shape.elements();
+  const int64_t n = static_cast<int64_t>(job.samples.size());
+  JobResult& result = job.result;
+  result.values.values.resize(n * elements);
+  for (int64_t which = 0; which < n; ++which) {
+    parts_.worker->download(job.samples[which].latents,
+                            std::span(result.values.values).subspan(which * elements, elements));
+  }
+  parts_.worker->wait();
+  ledger_.release(job);
+  job.denoised = Clock::now();
+  job.timings.denoise_seconds = seconds_between(job.admitted, job.denoised);
+  result.seed = job.seed;
+  result.summary = job.summary;
+  result.trace = std::move(job.trace);
+  if (parts_.decoder == nullptr || job.request.latents_only) {
+    result.values.shape = {n, job.shape.channels};
+    if (parts_.rules.facts.video) result.values.shape.push_back(job.shape.frames);
+    result.values.shape.push_back(job.shape.height);
+    result.values.shape.push_back(job.shape.width);
+    finish(job);
+    return;
+  }
+  const std::vector<float> latents = std::move(result.values.values);
+  for (int64_t which = 0; which < n; ++which) {
+    const auto begin = latents.begin() + which * elements;
+    parts_.decoder->start(job.key, {begin, begin + elements}, job.shape);
+  }
+  const int64_t scale = parts_.decoder->pixels_per_latent();
+  result.values.shape = {n};
+  if (parts_.rules.facts.video) result.values.shape.push_back(job.shape.frames);
+  for (const int64_t extent : {int64_t{3}, job.shape.height * scale, job.shape.width * scale}) {
+    result.values.shape.push_back(extent);
+  }
+  result.values.values.clear();
+  const auto place = std::find_if(running_.begin(), running_.end(),
+                                  [&job](const auto& other) { return other.get() == &job; });
+  decoding_.splice(decoding_.end(), running_, place);
+}
+
+void DenoiseEngine::take_decoded() {
+  DecodeWorker::Decoded decoded;
+  while (parts_.decoder != nullptr && parts_.decoder->poll(decoded)) {
+    const auto found =
+        std::find_if(decoding_.begin(), decoding_.end(),
+                     [&decoded](const auto& job) { return job->key == decoded.key; });
+    if (found == decoding_.end()) continue;  // cancelled meanwhile
+    Job& job = **found;
+    std::vector<float>& values = job.result.values.values;
+    values.insert(values.end(), decoded.pixels.begin(), decoded.pixels.end());
+    if (++job.decoded == job.samples.size()) finish(job);
+  }
+}
+
+void DenoiseEngine::finish(Job& job) {
+  const Clock::time_point now = Clock::now();
+  job.timings.decode_seconds = seconds_between(job.denoised, now);
+  job.timings.total_seconds = seconds_between(job.submitted, now);
+  job.result.timings = job.timings;
+  end(job, std::move(job.result), "done");
+}
+
+void DenoiseEngine::fail(Job& job, const absl::Status& status) {
+  job.timings.total_seconds = seconds_between(job.submitted, Clock::now());
+  const bool cancelled = absl::IsCancelled(status);
+  const bool late = absl::IsDeadlineExceeded(status);
+  end(job, JobFailed{status}, cancelled ? "cancelled" : late ? "deadline" : "error");
+}
+
+// The job is gone afterwards.
+void DenoiseEngine::end(Job& job, DiffusionEvent last, const std::string& outcome) {
+  ledger_.release(job);
+  if (parts_.observer != nullptr) parts_.observer->on_job_end(job.timings, outcome);
+  const std::shared_ptr<DiffusionSink> sink = job.sink;
+  const RequestId id = job.request.id;
+  const auto is_job = [&job](const std::unique_ptr<Job>& other) { return other.get() == &job; };
+  waiting_.remove_if(is_job);
+  running_.remove_if(is_job);
+  decoding_.remove_if(is_job);
+  {
+    // Who has the last event may use the id again at once.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ids_.erase(id);
+  }
+  sink->post(std::move(last));
+  publish_load();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (--live_ == 0) idle_.notify_all();
+}
+
+void DenoiseEngine::publish_load() {
+  const JobPools used = ledger_.used();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  load_.running = static_cast<int64_t>(running_.size() + decoding_.size());
+  load_.waiting = static_cast<int64_t>(waiting_.size());
+  load_.job_bytes_total = parts_.job_bytes;
+  load_.job_bytes_used =
+      static_cast<int64_t>(sizeof(float)) *
+      (used.floats +
+       (used.context_rows + used.feature_blocks * kFeatureBlockRows) * parts_.rules.facts.width);
+}
+
+double DenoiseEngine::predicted_seconds_left(const Job& job) const {
+  return parts_.cost->predict(step_shape(job)) * (job.steps() - job.step);
+}
+
+}  // namespace tessera

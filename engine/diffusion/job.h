@@ -1,0 +1,94 @@
+// A diffusion request while it lives: what it will compute, fixed when it is accepted, and what it
+// holds of the engine's pools, from admission to its end. Owned by the engine; made on the caller's
+// thread, then the engine thread's alone.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/api/diffusion.h"
+#include "engine/denoise/guidance.h"
+#include "engine/denoise/noise.h"
+#include "engine/denoise/solver.h"
+#include "engine/denoiser/denoise_plan.h"
+#include "engine/diffusion/float_pool.h"
+
+namespace tessera {
+
+using Clock = std::chrono::steady_clock;
+
+// The network under one guidance branch: what its condition is.
+struct JobBranch {
+  int32_t label = 0;           // class-conditional networks
+  FloatArray prompt, pooled;   // [tokens, width], [pooled_width]
+  std::vector<int32_t> pages;  // of the condition's K and V; shared by all samples
+  int32_t context_store = -1;  // first row in the context store
+  int64_t keys() const { return prompt.shape.empty() ? 0 : prompt.shape[0]; }
+};
+
+// One sample under one branch.
+struct SampleBranch {
+  int32_t modulation_slot = -1;
+  int64_t output_offset = FloatPool::kNone;
+  std::vector<std::vector<int32_t>> features;        // per site of the network: blocks, or none
+  std::vector<std::vector<int32_t>> range_features;  // per range of the cache plan
+};
+
+struct JobSample {
+  uint64_t seed = 0;
+  // Ranges of the float pool; kNone where the solver has no need.
+  int64_t latents = FloatPool::kNone, output = FloatPool::kNone, noise = FloatPool::kNone,
+          denoised = FloatPool::kNone, history[2] = {FloatPool::kNone, FloatPool::kNone};
+  std::optional<Noise> draws;
+  std::vector<SampleBranch> branches;
+};
+
+// What decides how much memory a job takes.
+struct JobPlan {
+  std::vector<bool> kept_sites;  // of the network: those whose features the job keeps
+  int kept_ranges = 0;
+  bool has_pages = false, has_context = false;  // the network keeps its condition in pages, in rows
+  SolverNeeds solver;
+};
+
+struct Job {
+  DiffusionRequest request;
+  std::shared_ptr<DiffusionSink> sink;
+  LatentShape shape;
+  PositionRows positions;
+  int64_t tokens = 0;  // image rows of one segment
+  std::unique_ptr<Solver> solver;
+  std::unique_ptr<Guidance> guidance;
+  JobPlan plan;
+  std::vector<JobBranch> branches;  // 1, or conditional and unconditional
+  std::vector<JobSample> samples;
+  std::vector<float> extra;  // further scalar conditions of the network
+  uint64_t seed = 0;
+
+  int step = 0;  // steps done
+  double given_seconds = 0;
+  int64_t key = 0;
+  int64_t told_position = -1;
+  size_t decoded = 0;  // samples
+  Clock::time_point submitted, admitted, denoised;
+  JobTimings timings;
+  PolicySummary summary;
+  std::vector<std::string> trace;
+  JobResult result;  // as far as it is known
+
+  int steps() const { return solver->steps().size(); }
+  int64_t segments() const {
+    return static_cast<int64_t>(samples.size()) * static_cast<int64_t>(branches.size());
+  }
+  int64_t rows() const {
+    int64_t rows = 0;
+    for (const JobBranch& branch : branches) {
+      rows += tokens + (branch.context_store >= 0 ? branch.keys() : 0);
+    }
+    return rows * static_cast<int64_t>(samples.size());
+  }
+};
+
+}  // namespace tessera
