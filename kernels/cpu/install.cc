@@ -20,6 +20,7 @@ void install_portable(OpTable& table) {
   table.embed = portable::embed;
   table.kv_commit = portable::kv_commit;
   table.kv_page_copy = portable::kv_page_copy;
+  table.state_commit = portable::state_commit;
   table.all_reduce = portable::all_reduce;
   table.all_gather = portable::all_gather;
 }
@@ -33,6 +34,7 @@ OpTable build(IsaLevel level) {
   install_linear(table);
   install_attention(table);
   install_norm(table);
+  install_recurrence(table);
   install_rope(table);
   install_sample(table);
   install_swiglu(table);

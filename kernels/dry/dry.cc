@@ -242,6 +242,27 @@ Progress kv_page_copy(Execution& e, const KvPageCopy& a) {
       .in(e);
 }
 
+// A segment reads and writes one state; of trees, which leave one for each row, nothing is known.
+Progress gated_scan(Execution& e, const GatedScan& a) {
+  const int64_t states = a.segment_count * row_bytes(a.states);
+  return Note("gated_scan")
+      .reads({"inputs", a.inputs})
+      .reads({"segments", a.segments})
+      .moves(states, states)
+      .writes({"out", a.out})
+      .computes(38.0 * elements(a.out))  // two exponentials of about 15
+      .in(e);
+}
+
+Progress state_commit(Execution& e, const StateCommit& a) {
+  const int64_t moved = a.tree_count * row_bytes(a.states);
+  return Note("state_commit")
+      .reads({"node_slots", a.node_slots})
+      .reads({"accepted", a.accepted})
+      .moves(moved, moved)
+      .in(e);
+}
+
 Progress sample(Execution& e, const Sample& a) {
   const int64_t logits = int64_t{a.row_count} * a.vocab_size;
   return Note("sample")
@@ -389,6 +410,8 @@ const OpTable& dry_ops() {
     table.attention = attention;
     table.kv_commit = kv_commit;
     table.kv_page_copy = kv_page_copy;
+    table.gated_scan = gated_scan;
+    table.state_commit = state_commit;
     table.sample = sample;
     table.verify = verify;
     table.all_reduce = all_reduce;

@@ -19,6 +19,7 @@
 #include "kernels/ops/patch.h"
 #include "kernels/ops/position.h"
 #include "kernels/ops/probe.h"
+#include "kernels/ops/recurrence.h"
 #include "kernels/ops/sample.h"
 
 namespace tessera {
@@ -43,6 +44,8 @@ struct OpTable {
   OpFn<Attention> attention = nullptr;
   OpFn<KvCommit> kv_commit = nullptr;
   OpFn<KvPageCopy> kv_page_copy = nullptr;
+  OpFn<GatedScan> gated_scan = nullptr;
+  OpFn<StateCommit> state_commit = nullptr;
   OpFn<Sample> sample = nullptr;
   OpFn<Verify> verify = nullptr;
   OpFn<AllReduce> all_reduce = nullptr;
@@ -77,6 +80,8 @@ struct OpTable {
     visit("attention", attention);
     visit("kv_commit", kv_commit);
     visit("kv_page_copy", kv_page_copy);
+    visit("gated_scan", gated_scan);
+    visit("state_commit", state_commit);
     visit("sample", sample);
     visit("verify", verify);
     visit("all_reduce", all_reduce);

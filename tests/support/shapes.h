@@ -13,7 +13,7 @@ namespace tessera::test {
 // REQUIRES: every line has `fields` integers; an unreadable file gives no shapes.
 inline std::vector<std::vector<int64_t>> read_shapes(const std::string& op, size_t fields) {
   std::vector<std::vector<int64_t>> shapes;
-  std::ifstream file(std::string(TESSERA_SOURCE_DIR) + "/tests/shapes/" + op + ".txt");
+  std::ifstream file(TESSERA_SOURCE_DIR "/tests/shapes/" + op + ".txt");
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line.substr(0, line.find('#')));
     std::vector<int64_t> shape;

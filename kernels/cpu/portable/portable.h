@@ -14,6 +14,7 @@ Progress scatter_rows(Execution&, const ScatterRows&);
 Progress embed(Execution&, const Embed&);
 Progress kv_commit(Execution&, const KvCommit&);
 Progress kv_page_copy(Execution&, const KvPageCopy&);
+Progress state_commit(Execution&, const StateCommit&);
 Progress all_reduce(Execution&, const AllReduce&);
 Progress all_gather(Execution&, const AllGather&);
 

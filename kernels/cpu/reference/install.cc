@@ -30,6 +30,8 @@ const OpTable& reference_ops() {
     table.attention = reference::attention;
     table.kv_commit = reference::kv_commit;
     table.kv_page_copy = reference::kv_page_copy;
+    table.gated_scan = reference::gated_scan;
+    table.state_commit = reference::state_commit;
     table.sample = reference::sample;
     table.verify = reference::verify;
     table.all_reduce = reference::all_reduce;

@@ -21,6 +21,8 @@ Progress rope_and_store(Execution&, const RopeAndStore&);
 Progress attention(Execution&, const Attention&);
 Progress kv_commit(Execution&, const KvCommit&);
 Progress kv_page_copy(Execution&, const KvPageCopy&);
+Progress gated_scan(Execution&, const GatedScan&);
+Progress state_commit(Execution&, const StateCommit&);
 Progress sample(Execution&, const Sample&);
 Progress verify(Execution&, const Verify&);
 Progress all_reduce(Execution&, const AllReduce&);

@@ -13,11 +13,12 @@
 
 namespace tessera {
 
-void install_linear(OpTable& table);     // simd/linear.cc
-void install_norm(OpTable& table);       // simd/norm.cc
-void install_rope(OpTable& table);       // simd/rope.cc
-void install_sample(OpTable& table);     // simd/sample.cc
-void install_swiglu(OpTable& table);     // simd/swiglu.cc
-void install_attention(OpTable& table);  // simd/attention.cc
+void install_linear(OpTable& table);      // simd/linear.cc
+void install_norm(OpTable& table);        // simd/norm.cc
+void install_recurrence(OpTable& table);  // simd/recurrence.cc
+void install_rope(OpTable& table);        // simd/rope.cc
+void install_sample(OpTable& table);      // simd/sample.cc
+void install_swiglu(OpTable& table);      // simd/swiglu.cc
+void install_attention(OpTable& table);   // simd/attention.cc
 
 }  // namespace tessera
