@@ -8,42 +8,43 @@ SlotTable::SlotTable(int slots) : free_(slots), taken_(slots, false) {
   for (int slot = 0; slot < slots; ++slot) free_[slot] = slots - 1 - slot;
 }
 
-bool SlotTable::take(SlotId& slot) {
-  CHECK_EQ(slot, kNoSlot);
-  if (free_.empty()) return false;
-  slot = free_.back();
+SlotId SlotTable::take() {
+  const SlotId slot = free_.back();
   free_.pop_back();
   taken_[slot] = true;
-  return true;
+  return slot;
 }
 
-void SlotTable::give_back(SlotId& slot) {
-  if (slot == kNoSlot) return;
+void SlotTable::give_back(SlotId slot) {
   CHECK(taken_[slot]);
   taken_[slot] = false;
   free_.push_back(slot);
-  slot = kNoSlot;
 }
 
-bool SlotTable::acquire(StateSlots& slots) { return take(slots.current); }
+bool SlotTable::acquire(StateSlots& slots) {
+  CHECK_EQ(slots.current, kNoSlot);
+  if (free_.empty()) return false;
+  slots.current = take();
+  return true;
+}
 
-bool SlotTable::snapshot(StateSlots& slots) {
+bool SlotTable::take_drafts(StateSlots& slots, int64_t count) {
   CHECK_NE(slots.current, kNoSlot);
-  return take(slots.snapshot);
+  CHECK(slots.drafts.empty());
+  if (count > free()) return false;
+  for (int64_t draft = 0; draft < count; ++draft) slots.drafts.push_back(take());
+  return true;
 }
 
-void SlotTable::commit(StateSlots& slots) { give_back(slots.snapshot); }
-
-void SlotTable::rollback(StateSlots& slots) {
-  CHECK_NE(slots.snapshot, kNoSlot);
-  give_back(slots.current);
-  slots.current = slots.snapshot;
-  slots.snapshot = kNoSlot;
+void SlotTable::drop_drafts(StateSlots& slots) {
+  for (const SlotId slot : slots.drafts) give_back(slot);
+  slots.drafts.clear();
 }
 
 void SlotTable::release(StateSlots& slots) {
-  give_back(slots.snapshot);
-  give_back(slots.current);
+  drop_drafts(slots);
+  if (slots.current != kNoSlot) give_back(slots.current);
+  slots.current = kNoSlot;
 }
 
 }  // namespace tessera

@@ -95,7 +95,8 @@ class DecisionCheck {
       tokens_left_ -= grant.rows;
       if (grant.kind != RowKind::kDecode) spare_rows_ = true;
       if (snapshot_.state_slots_total > 0) {
-        slots_left -= (seq->has_state_slot ? 0 : 1) + (grant.kind == RowKind::kVerify ? 1 : 0);
+        slots_left -= (seq->has_state_slot ? 0 : 1);
+        if (grant.kind == RowKind::kVerify) slots_left -= grant.rows - 1;
       }
       for (size_t group = 0; group < blocks_left_.size(); ++group) {
         blocks_left_[group] -= seq->blocks_for(static_cast<int>(group), grant.rows);

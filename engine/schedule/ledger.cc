@@ -10,7 +10,9 @@ namespace tessera {
 using Ends = absl::InlinedVector<int64_t, 2>;
 
 Ledger::Ledger(LedgerShape shape)
-    : shape_(std::move(shape)), cache_(shape_.cache), slots_(shape_.state_slots) {}
+    : shape_(std::move(shape)), cache_(shape_.cache), slots_(shape_.state_slots) {
+  if (shape_.state_slots > 0) shape_.prefix_caching = false;
+}
 
 void Ledger::admit(SequenceSpec spec) {
   CHECK_NE(spec.id, kNoSequence);
@@ -23,12 +25,13 @@ void Ledger::admit(SequenceSpec spec) {
   seq.tables = cache_.empty_tables();
   seq.spec = std::move(spec);
   if (seq.spec.fork_of != kNoSequence) {
-    // A state slot holds one position's state, so that there is nothing to share; nor is there once
-    // the parent's prompt is done, or with a prompt whose last token is all of it.
+    // There is nothing to share once the parent's prompt is done, nor with a prompt whose last
+    // token is all of it. A state slot holds one position's state: rows in flight count as done.
     const auto parent = sequences_.find(seq.spec.fork_of);
-    const bool shares = parent != sequences_.end() && shape_.state_slots == 0 &&
-                        parent->second.state != SequenceState::kRetiring &&
-                        parent->second.committed_len < seq.prompt_len && seq.prompt_len > 1;
+    const bool shares = parent != sequences_.end() &&
+                        parent->second.state != SequenceState::kRetiring && seq.prompt_len > 1 &&
+                        (slots_.total() > 0 ? parent->second.next_position
+                                            : parent->second.committed_len) < seq.prompt_len;
     if (shares) {
       CHECK(parent->second.spec.prompt == seq.spec.prompt);
       ++parent->second.forks_pending;
@@ -88,7 +91,7 @@ void Ledger::start(Sequence& seq, int64_t position) {
   }
   CHECK_EQ(seq.next_position, position);
   seq.cached_tokens = std::min(seq.next_position, seq.prompt_len);
-  if (slots_.total() > 0) CHECK(slots_.acquire(seq.slots));
+  if (slots_.total() > 0 && !seq.fork_ready) CHECK(slots_.acquire(seq.slots));
   seq.fork_ready = false;
   seq.state = SequenceState::kRunning;
 }
@@ -109,13 +112,19 @@ void Ledger::preempt(Sequence& seq) {
 void Ledger::let_go(Sequence& seq) {
   CHECK_EQ(seq.in_flight, 0);
   cache_.release(seq.tables);
-  slots_.release(seq.slots);
+  release_slots(seq);
   seq.committed_len = seq.allocated_len = seq.next_position = 0;
   seq.fill_len = static_cast<int64_t>(seq.tokens.size());
   seq.published_entry = kNoEntry;
   seq.published_pages = 0;
   seq.publishing = seq.fork_ready = false;
   seq.rows_wanted = 1;
+}
+
+// Copies into a slot that is given back must not be done any more: its next holder fills it.
+void Ledger::release_slots(Sequence& seq) {
+  std::erase_if(state_copies_, [&](const StateCopy& copy) { return copy.to == seq.slots.current; });
+  slots_.release(seq.slots);
 }
 
 // Once nothing of it is in flight: releases a retiring sequence (true), sends a preempted one back
@@ -153,6 +162,7 @@ Reservation Ledger::reserve(const StepDecision& decision) {
   }
   if (decision.grants.empty()) return reservation;
   reservation.step = ++last_step_;
+  reservation.state_copies.swap(state_copies_);
   for (const Grant& grant : decision.grants) reserve_rows(grant, reservation.copies);
   for (const Grant& grant : decision.grants) {
     const Sequence& seq = at(grant.sequence);
@@ -189,15 +199,17 @@ void Ledger::reserve_rows(const Grant& grant, std::vector<PageCopy>& copies) {
   ++seq.in_flight;
   if (grant.kind == RowKind::kVerify) {
     seq.drafts_in_flight = true;
-    if (slots_.total() > 0) CHECK(slots_.snapshot(seq.slots));
+    if (slots_.total() > 0) CHECK(slots_.take_drafts(seq.slots, grant.rows - 1));
   } else if (grant.samples) {
     ++seq.tokens_in_flight;
   }
 }
 
 bool Ledger::admit_prefilled(SequenceSpec spec, std::vector<int32_t> emitted, int64_t seqs_max) {
-  CHECK(!emitted.empty() && shape_.state_slots == 0);
+  CHECK(!emitted.empty());
   if (load().running >= seqs_max) return false;
+  // Its state is filled at once; copies that wait for a step could still read or write the slot.
+  if (slots_.total() > 0 && (slots_.free() == 0 || !state_copies_.empty())) return false;
   spec.fork_of = kNoSequence;
   const SequenceId id = spec.id;
   admit(std::move(spec));
@@ -216,6 +228,7 @@ bool Ledger::admit_prefilled(SequenceSpec spec, std::vector<int32_t> emitted, in
       return false;
     }
   }
+  if (slots_.total() > 0) CHECK(slots_.acquire(seq.slots));
   seq.fill_len = seq.committed_len = seq.allocated_len = seq.next_position = committed;
   // Pages that were not transferred cannot be published, nor can what comes after them be found.
   const bool whole = seq.tables.end() == std::find_if(seq.tables.begin(), seq.tables.end(),

@@ -33,9 +33,9 @@
 namespace tessera {
 
 struct LedgerShape {
-  KvCacheShape cache;  // may have no groups (constant-state models)
-  bool prefix_caching = true;
-  int state_slots = 0;  // > 0: every running sequence holds a state slot
+  KvCacheShape cache;          // may have no groups (constant-state models)
+  bool prefix_caching = true;  // never with state slots, which keep no past states to be found
+  int state_slots = 0;         // > 0: every running sequence holds a state slot
 };
 
 // One grant with its memory, in the order of the decision's grants.
@@ -51,7 +51,8 @@ struct ReservedRows {
 struct Reservation {
   StepId step = 0;
   std::vector<ReservedRows> rows;
-  std::vector<PageCopy> copies;  // done by the device before any row of the step writes
+  std::vector<PageCopy> copies;         // done by the device before any row of the step writes
+  std::vector<StateCopy> state_copies;  // the same
 };
 
 // What became of one grant. A prompt chunk that does not sample appends nothing; decode appends one
@@ -123,6 +124,7 @@ class Ledger {
   absl::InlinedVector<int64_t, 2> ends_of(const Sequence& seq) const;
   bool shares_outputs(const Sequence& seq) const;
   PrefixHit find_hit(const Sequence& seq) const;
+  int64_t chunk_end(const Sequence& seq, int64_t position) const;
   SequenceView view(const Sequence& seq) const;
   SequenceView waiting_view(const Sequence& seq) const;
   SequenceImage image_of(const Sequence& seq) const;
@@ -136,11 +138,15 @@ class Ledger {
   int64_t publish(Sequence& seq);
   void fork_children(Sequence& parent);
   void orphan_children(Sequence& parent);
+  int64_t fork_point(const Sequence& parent) const;
+  bool share_state(const Sequence& parent, Sequence& child);
+  void release_slots(Sequence& seq);
   void give_back(Sequence& seq);
 
   LedgerShape shape_;
   KvCache cache_;
   SlotTable slots_;
+  std::vector<StateCopy> state_copies_;       // of forks, for the next step to do
   std::map<SequenceId, Sequence> sequences_;  // by id: every walk is in the same order
   std::deque<Step> steps_;                    // in flight, oldest first
   StepId last_step_ = 0;

@@ -22,7 +22,7 @@ CommitReport Ledger::commit(const StepOutcome& outcome) {
     report.counted.push_back(seq.state != SequenceState::kRetiring);
     apply(grant, outcome.grants[index], seq);
     report.published_pages += publish(seq);
-    if (seq.committed_len >= seq.prompt_len) fork_children(seq);
+    if (seq.forks_pending > 0 && seq.committed_len >= fork_point(seq)) fork_children(seq);
     give_back(seq);
     if (settle(seq)) report.released.push_back(grant.sequence);
   }
@@ -34,7 +34,7 @@ void Ledger::apply(const Grant& grant, const GrantOutcome& outcome, Sequence& se
   --seq.in_flight;
   if (grant.kind == RowKind::kVerify) {
     seq.drafts_in_flight = false;
-    slots_.commit(seq.slots);
+    slots_.drop_drafts(seq.slots);
   } else if (grant.samples) {
     --seq.tokens_in_flight;
   }
@@ -85,14 +85,29 @@ int64_t Ledger::publish(Sequence& seq) {
   return seq.published_pages - before;
 }
 
-// Children take the prompt's pages, all but the last position, which they compute again to draw
-// their own first token.
+// Committed positions at which the children of this parent are made: its prompt, or all but the
+// last position of it where there is a state, which cannot be taken back by one.
+int64_t Ledger::fork_point(const Sequence& parent) const {
+  return parent.prompt_len - (slots_.total() > 0 ? 1 : 0);
+}
+
+// A slot with a copy of the parent's state; false when no slot is free.
+bool Ledger::share_state(const Sequence& parent, Sequence& child) {
+  if (slots_.total() == 0) return true;
+  CHECK_EQ(parent.next_position, fork_point(parent));
+  if (!slots_.acquire(child.slots)) return false;
+  state_copies_.push_back({parent.slots.current, child.slots.current});
+  return true;
+}
+
+// Children take the prompt's pages and state, all but the last position, which they compute again
+// to draw their own first token. Who gets no state slot computes the whole prompt.
 void Ledger::fork_children(Sequence& parent) {
-  if (parent.forks_pending == 0) return;
   const int64_t shared = parent.prompt_len - 1;
   for (auto& [id, child] : sequences_) {
     if (child.spec.fork_of != parent.spec.id) continue;
     child.spec.fork_of = kNoSequence;
+    if (!share_state(parent, child)) continue;
     child.tables = cache_.fork(parent.tables, shared, ends_of(child));
     child.committed_len = child.allocated_len = child.next_position = shared;
     child.fork_ready = true;

@@ -74,6 +74,15 @@ StepSnapshot Ledger::snapshot(const AdmissionOrder& order, double now_seconds) c
   return snapshot;
 }
 
+// Where the prompt rows from `position` on may end at the latest.
+int64_t Ledger::chunk_end(const Sequence& seq, int64_t position) const {
+  int64_t end = seq.fill_len;
+  // Where outputs are computed otherwise than prompts, no chunk holds both.
+  if (!shares_outputs(seq) && position < seq.prompt_len) end = seq.prompt_len;
+  if (seq.forks_pending > 0 && position < fork_point(seq)) end = std::min(end, fork_point(seq));
+  return end;
+}
+
 SequenceView Ledger::view(const Sequence& seq) const {
   SequenceView view;
   view.key = key_of(seq);
@@ -86,19 +95,17 @@ SequenceView Ledger::view(const Sequence& seq) const {
   view.expected_tokens = seq.expected_tokens();
   view.in_flight = seq.in_flight;
   view.has_state_slot = seq.slots.current != kNoSlot;
-  // Where outputs are computed otherwise than prompts, no chunk holds both.
-  const bool split = !shares_outputs(seq) && seq.next_position < seq.prompt_len;
-  view.chunk_max = (split ? seq.prompt_len : seq.fill_len) - seq.next_position;
+  view.chunk_max = chunk_end(seq, seq.next_position) - seq.next_position;
   const bool prompt_done = !seq.in_prompt();
   const int64_t tokens_left = seq.spec.max_tokens_total - seq.expected_tokens();
   view.rows_wanted = prompt_done ? std::max<int64_t>(1, std::min(seq.rows_wanted, tokens_left)) : 1;
   view.token_in_flight = seq.tokens_in_flight > 0;
   view.blocked = view.leaving || seq.pinned || seq.drafts_in_flight;
+  // Forks must find the prompt's last page, or the state, as it was left for them.
+  view.blocked |= seq.forks_pending > 0 && seq.next_position >= fork_point(seq);
   if (prompt_done) {
-    // Forks must find the prompt's last page as the prompt left it.
-    const bool forks_first = seq.forks_pending > 0;
     const bool drafts_wait = view.rows_wanted > 1 && seq.in_flight > 0;
-    view.blocked |= forks_first || drafts_wait || tokens_left <= 0;
+    view.blocked |= drafts_wait || tokens_left <= 0;
   }
   for (int group = 0; group < cache_.groups(); ++group) {
     const BlockTable& table = seq.tables[group];
@@ -120,8 +127,7 @@ SequenceView Ledger::waiting_view(const Sequence& seq) const {
   view.next_position = hit.pages * kBlockTokens;
   view.fill_len = seq.fill_len;
   view.expected_tokens = seq.expected_tokens();
-  const bool split = !shares_outputs(seq) && view.next_position < seq.prompt_len;
-  view.chunk_max = (split ? seq.prompt_len : seq.fill_len) - view.next_position;
+  view.chunk_max = chunk_end(seq, view.next_position) - view.next_position;
   for (int group = 0; group < cache_.groups(); ++group) {
     view.groups.push_back({.pages = hit.pages,
                            .live = hit.held_blocks[group],

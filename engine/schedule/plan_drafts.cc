@@ -25,8 +25,8 @@ void Planner::grant_drafts() {
   for (const Running& running : running_) {
     const SequenceView& seq = *running.seq;
     if (!running.granted || seq.in_prompt() || seq.rows_wanted <= 1 || seq.in_flight > 0) continue;
-    if (snapshot_.state_slots_total > 0 && slots_ == 0) continue;
     int64_t drafts = std::min(seq.rows_wanted - 1, tokens_);
+    if (snapshot_.state_slots_total > 0) drafts = std::min(drafts, slots_);
     if (timed) {
       drafts =
           std::min(drafts, limits_.cost->rows_within(decision_.shape, seq.next_position + 1, drafts,
@@ -53,7 +53,7 @@ void Planner::grant_drafts() {
     decision_.shape.contexts += drafts;
     decision_.shape.pairs += drafts * (seq.next_position + 1) + drafts * (drafts + 1) / 2;
     tokens_ -= drafts;
-    if (snapshot_.state_slots_total > 0) --slots_;
+    if (snapshot_.state_slots_total > 0) slots_ -= drafts;
   }
 }
 

@@ -119,12 +119,16 @@ class Recount {
   void count_slots() {
     std::vector<bool> taken(image_.slots_total, false);
     for (const SequenceImage& seq : image_.sequences) {
-      const bool active = seq.state != SequenceState::kWaiting;
+      const bool active = seq.state != SequenceState::kWaiting || seq.fork_ready;
       if (image_.slots_total > 0 && (seq.slots.current != kNoSlot) != active) {
         fail("sequence ", seq.id, active ? " runs without" : " waits with", " a state slot");
       }
-      for (const SlotId slot : {seq.slots.current, seq.slots.snapshot}) {
-        if (slot == kNoSlot) continue;
+      if (!seq.slots.drafts.empty() && !seq.drafts_in_flight) {
+        fail("sequence ", seq.id, " keeps state slots of drafts that are decided");
+      }
+      std::vector<SlotId> held(seq.slots.drafts.begin(), seq.slots.drafts.end());
+      if (seq.slots.current != kNoSlot) held.push_back(seq.slots.current);
+      for (const SlotId slot : held) {
         if (taken[slot]) fail("state slot ", slot, " has two owners");
         taken[slot] = true;
       }

@@ -61,8 +61,9 @@ std::vector<int32_t> expected_outputs(const FakeSequence& seq, int64_t count) {
   return outputs;
 }
 
-FakeDevice::FakeDevice(const KvCacheShape& shape) : shape_(shape) {
-  for (const int64_t blocks : shape.blocks) slots_.emplace_back(blocks * kBlockTokens, kGarbage);
+FakeDevice::FakeDevice(const LedgerShape& shape)
+    : shape_(shape.cache), states_(shape.state_slots, kGarbage) {
+  for (const int64_t blocks : shape_.blocks) slots_.emplace_back(blocks * kBlockTokens, kGarbage);
 }
 
 std::vector<std::vector<int32_t>> FakeDevice::run(const FakeStep& step,
@@ -71,6 +72,12 @@ std::vector<std::vector<int32_t>> FakeDevice::run(const FakeStep& step,
     std::vector<KvHash>& slots = slots_[copy.group];
     std::copy_n(slots.begin() + copy.from * kBlockTokens, kBlockTokens,
                 slots.begin() + copy.to * kBlockTokens);
+  }
+  // Copies read before any of them writes.
+  std::vector<KvHash> copied;
+  for (const StateCopy& copy : step.state_copies) copied.push_back(states_[copy.from]);
+  for (size_t copy = 0; copy < copied.size(); ++copy) {
+    states_[step.state_copies[copy].to] = copied[copy];
   }
   std::vector<std::vector<int32_t>> tokens;
   for (const FakeSegment& segment : step.segments) tokens.push_back(run_segment(segment, wrong));
@@ -92,6 +99,12 @@ std::vector<int32_t> FakeDevice::run_segment(const FakeSegment& segment,
   }
   check_visible(segment, prefix, grant.position, wrong);
   check_visible(segment, prefix, grant.position + rows_known - 1, wrong);
+  const StateSlots& slots = segment.slots;
+  if (slots.current != kNoSlot) {
+    check_state(segment, prefix, wrong);
+    states_[slots.current] = prefix.back();
+    for (const SlotId draft : slots.drafts) states_[draft] = kGarbage;
+  }
   if (!grant.samples) return {};
 
   // Accepted drafts were right: each is what would have been drawn. Their rows' KV moves into
@@ -104,9 +117,13 @@ std::vector<int32_t> FakeDevice::run_segment(const FakeSegment& segment,
       const bool as_prompt = position < segment.seq->outputs_differ_from;
       hash = hash_token(hash, drawn.back(), as_prompt);
       store(segment, position, hash);
+      if (!slots.drafts.empty()) states_[slots.drafts[segment.path[depth - 1] - 1]] = hash;
     }
     if (!verify) hash = prefix.back();
     drawn.push_back(next_token(hash, segment.seq->output_seed));
+  }
+  if (!segment.path.empty() && !slots.drafts.empty()) {
+    states_[slots.current] = states_[slots.drafts[segment.path.back() - 1]];
   }
   drawn_[grant.sequence] = drawn.back();
   return drawn;
@@ -117,6 +134,16 @@ void FakeDevice::import(const FakeSegment& segment) {
   for (size_t position = 0; position + 1 < prefix.size(); ++position) {
     store(segment, static_cast<int64_t>(position), prefix[position]);
   }
+  if (segment.slots.current != kNoSlot) states_[segment.slots.current] = *(prefix.end() - 2);
+}
+
+// A sequence begins without a state and goes on from the one after the position before.
+void FakeDevice::check_state(const FakeSegment& segment, const std::vector<KvHash>& prefix,
+                             std::vector<std::string>& wrong) const {
+  const int64_t position = segment.grant.position;
+  if (position == 0 || states_[segment.slots.current] == prefix[position - 1]) return;
+  wrong.push_back(
+      absl::StrCat("sequence ", segment.grant.sequence, " at ", position, " finds a wrong state"));
 }
 
 void FakeDevice::check_visible(const FakeSegment& segment, const std::vector<KvHash>& prefix,

@@ -1,7 +1,8 @@
-// A device for the simulation: it stores in every KV slot a hash of all the tokens up to that
-// position, "computes" each row by checking that every position the row may see holds what it
-// ought to, and draws the next token from that hash. So wrong sharing, a page freed or reused too
-// early and a lost copy all show, and the right output of a prompt is known without scheduling.
+// A device for the simulation: it stores in every KV slot and in every state slot a hash of all the
+// tokens up to that position, "computes" each row by checking that every position the row may see
+// holds what it ought to, and draws the next token from that hash. So wrong sharing, a page freed
+// or reused too early and a lost copy all show, and the right output of a prompt is known without
+// scheduling.
 #pragma once
 
 #include <cstdint>
@@ -38,22 +39,25 @@ struct FakeSegment {
   std::vector<int32_t> tokens;  // known at launch, from position 0
   std::vector<std::vector<BlockId>> tables;
   std::vector<int64_t> ends;  // by group
+  StateSlots slots;
   std::vector<int32_t> path;  // verify: nodes accepted besides the root, ascending
 };
 
 struct FakeStep {
   StepId id = 0;
   std::vector<PageCopy> copies;
+  std::vector<StateCopy> state_copies;
   std::vector<FakeSegment> segments;
 };
 
 class FakeDevice {
  public:
-  explicit FakeDevice(const KvCacheShape& shape);
+  explicit FakeDevice(const LedgerShape& shape);
 
   // Runs a step; tokens per segment. Complaints about what rows saw go to `wrong`.
   std::vector<std::vector<int32_t>> run(const FakeStep& step, std::vector<std::string>& wrong);
-  // KV from elsewhere: the positions of `tokens` but the last, where the tables have pages.
+  // KV and state from elsewhere: the positions of `tokens` but the last, where the tables have
+  // pages.
   void import(const FakeSegment& segment);
   void forget(SequenceId id) { drawn_.erase(id); }
 
@@ -62,9 +66,12 @@ class FakeDevice {
   void check_visible(const FakeSegment& segment, const std::vector<KvHash>& prefix,
                      int64_t position, std::vector<std::string>& wrong) const;
   void store(const FakeSegment& segment, int64_t position, KvHash hash);
+  void check_state(const FakeSegment& segment, const std::vector<KvHash>& prefix,
+                   std::vector<std::string>& wrong) const;
 
   KvCacheShape shape_;
   std::vector<std::vector<KvHash>> slots_;  // by group
+  std::vector<KvHash> states_;              // by state slot
   std::map<SequenceId, int32_t> drawn_;     // last token drawn
 };
 

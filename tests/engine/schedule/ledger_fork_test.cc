@@ -120,5 +120,84 @@ TEST(LedgerFork, AForkOfAPromptThatIsDoneIsAnOrdinarySequence) {
   EXPECT_EQ(rig.launch().rows[1].cached_tokens, 32);
 }
 
+LedgerShape only_states(int slots) { return {.cache = {}, .state_slots = slots}; }
+
+TEST(LedgerForkOfStates, ChildrenBeginWithACopyOfTheStateBeforeTheLastPromptToken) {
+  LedgerRig rig(only_states(8));
+  rig.admit(1, some_tokens(40), 8);
+  rig.admit(2, some_tokens(40), 8, 1);
+  rig.admit(3, some_tokens(40), 8, 1);
+  const Reservation prompt = rig.launch();
+  ASSERT_EQ(prompt.rows.size(), 1u);
+  EXPECT_EQ(prompt.rows[0].grant, (Grant{1, RowKind::kPrompt, 0, 39, false, false}));
+  EXPECT_EQ(rig.launch().step, 0u);  // the parent may not run ahead of the copies
+  rig.collect(prompt);
+  EXPECT_EQ(rig.ledger.slots().free(), 5);
+
+  const Reservation next = rig.launch();
+  ASSERT_EQ(next.rows.size(), 3u);
+  ASSERT_EQ(next.state_copies.size(), 2u);
+  for (int row = 0; row < 3; ++row) {
+    EXPECT_EQ(next.rows[row].grant.position, 39);
+    EXPECT_TRUE(next.rows[row].grant.samples);
+    if (row == 0) continue;
+    EXPECT_EQ(next.rows[row].cached_tokens, 39);
+    EXPECT_EQ(next.state_copies[row - 1].from, next.rows[0].slots.current);
+    EXPECT_EQ(next.state_copies[row - 1].to, next.rows[row].slots.current);
+  }
+  rig.collect(next);
+  EXPECT_TRUE(rig.step().released.empty());
+  EXPECT_TRUE(rig.drain(20));
+  EXPECT_EQ(rig.ledger.slots().free(), 8);
+}
+
+TEST(LedgerForkOfStates, WhoGetsNoSlotComputesThePromptItself) {
+  LedgerRig rig(only_states(2));
+  rig.admit(1, some_tokens(10), 3);
+  rig.admit(2, some_tokens(10), 3, 1);
+  rig.admit(3, some_tokens(10), 3, 1);
+  rig.step();
+  EXPECT_EQ(rig.ledger.slots().free(), 0);
+  EXPECT_FALSE(rig.ledger.at(3).fork_ready);
+  EXPECT_EQ(rig.launch().state_copies.size(), 1u);
+}
+
+TEST(LedgerForkOfStates, CopiesIntoSlotsThatWereGivenBackAreNotDone) {
+  LedgerRig rig(only_states(4));
+  rig.admit(1, some_tokens(10), 8);
+  rig.admit(2, some_tokens(10), 8, 1);
+  rig.step();
+  EXPECT_FALSE(
+      rig.ledger.admit_prefilled({.id = 8, .prompt = {1, 2}, .max_tokens_total = 9}, {3}, 9));
+  EXPECT_TRUE(rig.ledger.cancel(2));
+  ASSERT_TRUE(
+      rig.ledger.admit_prefilled({.id = 9, .prompt = {1, 2}, .max_tokens_total = 9}, {3}, 9));
+  EXPECT_FALSE(rig.ledger.unpin(9));
+  const Reservation next = rig.launch();
+  EXPECT_TRUE(next.state_copies.empty());
+  EXPECT_EQ(next.rows.size(), 2u);
+  rig.collect(next);
+  EXPECT_TRUE(rig.drain(20));
+  EXPECT_EQ(rig.ledger.slots().free(), 4);
+}
+
+TEST(LedgerForkOfStates, AParentPreemptedBeforeTheForkForksWhenItComesBack) {
+  LedgerRig rig(only_states(3));
+  rig.limits.tokens_per_step = 4;
+  rig.admit(1, some_tokens(10), 4);
+  rig.admit(2, some_tokens(10), 4, 1);
+  rig.step();
+  rig.ledger.reserve({.grants = {}, .admitted = {}, .preempted = {1}, .shape = {}});
+  EXPECT_EQ(rig.ledger.slots().free(), 3);
+  int64_t copies = 0;
+  for (int step = 0; step < 40 && !rig.ledger.idle(); ++step) {
+    const Reservation reservation = rig.launch();
+    copies += static_cast<int64_t>(reservation.state_copies.size());
+    rig.collect(reservation);
+  }
+  EXPECT_TRUE(rig.ledger.idle());
+  EXPECT_EQ(copies, 1);
+}
+
 }  // namespace
 }  // namespace tessera

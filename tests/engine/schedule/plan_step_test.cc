@@ -223,14 +223,16 @@ TEST_F(PlanStep, DraftsUseWhatIsLeft) {
   EXPECT_EQ(rows(decision, 3), 1);
 }
 
-TEST_F(PlanStep, DraftsNeedASnapshotSlotOfConstantStateModels) {
+TEST_F(PlanStep, EveryDraftNeedsAStateSlotWhereThereAreStates) {
   SequenceView drafting = decoding(1, 20);
   drafting.rows_wanted = 4;
   drafting.has_state_slot = true;
   snapshot_.running = {drafting};
-  snapshot_.state_slots_total = 2;
-  snapshot_.state_slots_free = 1;
+  snapshot_.state_slots_total = 4;
+  snapshot_.state_slots_free = 3;
   EXPECT_EQ(rows(plan(), 1), 4);
+  snapshot_.state_slots_free = 2;
+  EXPECT_EQ(rows(plan(), 1), 3);
   snapshot_.state_slots_free = 0;
   EXPECT_EQ(grant_of(plan(), 1)->kind, RowKind::kDecode);
 }

@@ -130,5 +130,19 @@ TEST(RecountSlots, TwoOwners) {
   EXPECT_FALSE(recount(image).empty());
 }
 
+TEST(RecountSlots, SlotsOfDraftsThatAreDecided) {
+  LedgerRig rig({.cache = {}, .prefix_caching = false, .state_slots = 4});
+  rig.admit(1, some_tokens(4), 9);
+  rig.step();
+  rig.ledger.want_rows(1, 3);
+  const Reservation verify = rig.launch();
+  LedgerImage image = rig.ledger.image();
+  EXPECT_EQ(image.sequences[0].slots.drafts.size(), 2u);
+  EXPECT_TRUE(recount(image).empty());
+  image.sequences[0].drafts_in_flight = false;
+  EXPECT_FALSE(recount(image).empty());
+  rig.collect(verify);
+}
+
 }  // namespace
 }  // namespace tessera

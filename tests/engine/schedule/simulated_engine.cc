@@ -19,7 +19,7 @@ SimulatedEngine::SimulatedEngine(const SimulationOptions& options)
       random_(options.seed),
       order_(*admission_orders().make(options.order, {})),
       ledger_(options.shape),
-      device_(options.shape.cache) {
+      device_(options.shape) {
   for (int prefix = 0; prefix < 4; ++prefix) {
     std::vector<int32_t> tokens(between(10, options_.prompt_max));
     for (int32_t& token : tokens) token = static_cast<int32_t>(between(0, 2));
@@ -156,6 +156,7 @@ void SimulatedEngine::import_kv(SequenceId id) {
     segment.tables.push_back(seq.tables[group].blocks);
     segment.ends.push_back(seq.group_end(group));
   }
+  segment.slots = seq.slots;
   device_.import(segment);
 }
 
@@ -225,13 +226,18 @@ bool SimulatedEngine::launch() {
   const Reservation reservation = ledger_.reserve(decision);
   note(ledger_.recount(), "after reserve");
   if (reservation.rows.empty()) return false;
-  FakeStep step{.id = reservation.step, .copies = reservation.copies, .segments = {}};
+  FakeStep step{.id = reservation.step,
+                .copies = reservation.copies,
+                .state_copies = reservation.state_copies,
+                .segments = {}};
   totals_.copies += static_cast<int64_t>(reservation.copies.size());
+  totals_.state_copies += static_cast<int64_t>(reservation.state_copies.size());
   for (const ReservedRows& rows : reservation.rows) {
     if (rows.first) totals_.cached_tokens += rows.cached_tokens;
     step.segments.push_back(segment_of(rows));
   }
   check_reuse(step);
+  check_state_reuse(step);
   in_flight_.push_back(std::move(step));
   ++totals_.steps;
   return true;
@@ -249,6 +255,7 @@ FakeSegment SimulatedEngine::segment_of(const ReservedRows& rows) {
     segment.tables.emplace_back(rows.tables[group].begin(), rows.tables[group].end());
     segment.ends.push_back(seq.group_end(group));
   }
+  segment.slots = rows.slots;
   if (rows.grant.kind == RowKind::kVerify) {
     const int64_t drafts = rows.grant.rows - 1;
     const int64_t accepted = chance(0.3) ? drafts : between(0, drafts);
@@ -291,6 +298,33 @@ void SimulatedEngine::check_reuse(const FakeStep& step) {
           totals_.wrong.push_back(absl::StrCat("tick ", tick_, ": block ", found->first,
                                                " is reused while a step in flight reads it"));
         }
+      }
+    }
+  }
+}
+
+// The same for state slots.
+void SimulatedEngine::check_state_reuse(const FakeStep& step) {
+  std::map<SlotId, SequenceId> written;
+  for (const StateCopy& copy : step.state_copies) written[copy.to] = kNoSequence;
+  const auto slots_of = [](const FakeSegment& segment) {
+    std::vector<SlotId> slots(segment.slots.drafts.begin(), segment.slots.drafts.end());
+    if (segment.slots.current != kNoSlot) slots.push_back(segment.slots.current);
+    return slots;
+  };
+  for (const FakeSegment& segment : step.segments) {
+    for (const SlotId slot : slots_of(segment)) {
+      const auto [other, fresh] = written.emplace(slot, segment.grant.sequence);
+      if (!fresh && other->second != kNoSequence) complain("two write one state slot");
+      other->second = segment.grant.sequence;
+    }
+  }
+  for (const FakeStep& earlier : in_flight_) {
+    for (const FakeSegment& reader : earlier.segments) {
+      for (const SlotId slot : slots_of(reader)) {
+        const auto found = written.find(slot);
+        if (found == written.end() || found->second == reader.grant.sequence) continue;
+        complain("a state slot is reused while a step in flight holds it");
       }
     }
   }

@@ -34,13 +34,14 @@ struct SimulationOptions {
   double early_stop = 0.02;   // per token
   int64_t steps = 1000;
   uint64_t seed = 1;
-  bool crowded = false;  // the pool is small enough to preempt all the time
+  bool stateful = false;  // forks copy states
+  bool crowded = false;   // the pool is small enough to preempt all the time
 };
 
 struct SimulationTotals {
   int64_t steps = 0, finished = 0, cancelled = 0, expired = 0, failed = 0, preemptions = 0;
   int64_t cached_tokens = 0, copies = 0, surplus_rows = 0, drafts = 0, accepted = 0, forks = 0;
-  int64_t imports = 0, pins = 0;
+  int64_t imports = 0, pins = 0, state_copies = 0;
   int64_t longest_wait_steps = 0;  // of a latency sequence without a row
   std::vector<std::string> wrong;  // everything that ought not to be
 };
@@ -74,6 +75,7 @@ class SimulatedEngine {
   bool launch();
   FakeSegment segment_of(const ReservedRows& rows);
   void check_reuse(const FakeStep& step);
+  void check_state_reuse(const FakeStep& step);
   void collect();
   void receive(const FakeSegment& segment, const GrantOutcome& outcome);
   void check_waits(const StepSnapshot& seen);

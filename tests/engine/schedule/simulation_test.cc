@@ -48,15 +48,17 @@ TEST_P(Simulation, KeepsEveryRule) {
   EXPECT_GE(totals.steps, options.steps);
   EXPECT_GT(totals.finished, options.steps / 10);
   EXPECT_GT(totals.preemptions, options.crowded ? options.steps / 50 : 0);
+  EXPECT_GT(totals.state_copies, options.stateful ? options.steps / 200 : -1);
   // Nobody of the latency class starves. Busy phases last 400 steps and ask for more than there is.
   EXPECT_LT(totals.longest_wait_steps, 400);
   std::printf(
       "steps %ld finished %ld cancelled %ld expired %ld failed %ld preemptions %ld cached %ld "
       "copies %ld surplus %ld drafts %ld accepted %ld forks %ld imports %ld pins %ld longest wait "
-      "%ld\n",
+      "%ld state copies %ld\n",
       totals.steps, totals.finished, totals.cancelled, totals.expired, totals.failed,
       totals.preemptions, totals.cached_tokens, totals.copies, totals.surplus_rows, totals.drafts,
-      totals.accepted, totals.forks, totals.imports, totals.pins, totals.longest_wait_steps);
+      totals.accepted, totals.forks, totals.imports, totals.pins, totals.longest_wait_steps,
+      totals.state_copies);
 }
 
 std::vector<SimulationOptions> worlds() {
@@ -88,9 +90,20 @@ std::vector<SimulationOptions> worlds() {
   });
   add("no_prefix_cache", shape({kFull, kSinkWindow}, {20, 20}), 1,
       [](SimulationOptions& options) { options.shape.prefix_caching = false; });
-  add("state_slots", shape({}, {}), 2, [](SimulationOptions& options) {
+  add("state", shape({}, {}), 1, [](SimulationOptions& options) {
+    options.shape.state_slots = 12;
+    options.stateful = true;
+  });
+  add("few_state_slots", shape({}, {}), 2, [](SimulationOptions& options) {
     options.shape.state_slots = 6;
-    options.shape.prefix_caching = false;
+    options.transfer_share = 0.2;
+    options.stateful = true;
+  });
+  add("state_beside_pages", shape({kFull, kWindow}, {24, 16}), 2, [](SimulationOptions& options) {
+    options.shape.state_slots = 10;
+    options.transfer_share = 0.1;
+    options.skip_share = 0.2;
+    options.stateful = options.crowded = true;
   });
   return all;
 }
