@@ -32,6 +32,7 @@ struct KvCacheSettings {
   bool prefix_caching = true;
   double watermark = 0.02;  // fraction of blocks kept free at admission, [0, 0.5]
   int64_t blocks = 0;       // exact pool size, for tests and tuning; 0 = from bytes
+  int64_t state_slots = 0;  // the same for recurrent layers
 };
 
 struct ScheduleSettings {

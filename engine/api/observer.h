@@ -32,7 +32,7 @@ struct RequestReport {
 
 // What the memory plan grants, in bytes, all ranks together.
 struct MemoryReport {
-  int64_t weights = 0, kv = 0, scratch = 0;
+  int64_t weights = 0, kv = 0, states = 0, scratch = 0;
 };
 
 class EngineObserver {
@@ -47,6 +47,7 @@ class EngineObserver {
 struct EngineLoad {
   int64_t running = 0, waiting = 0, waiting_prompt_tokens = 0;  // sequences
   int64_t blocks_used = 0, blocks_total = 0;  // of the KV pool; cached but unused ones are free
+  int64_t state_slots_used = 0, state_slots_total = 0;  // of recurrent layers
 };
 
 struct ModelInfo {

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "engine/batch/array_layout.h"
+#include "kernels/ops/recurrence.h"
 
 namespace tessera {
 namespace {
@@ -23,6 +24,7 @@ RowSet lay_out_row_set(const StepPlan& plan, const std::vector<bool>& runs, Layo
   std::vector<int32_t> index, positions;
   std::vector<std::vector<int32_t>> kv_slots(plan.groups.size());
   std::vector<std::vector<AttentionSegment>> segments(plan.groups.size());
+  std::vector<StateSegment> state_segments;
   for (size_t which = 0; which < plan.segments.size(); ++which) {
     if (!runs[which]) {
       set.all = false;
@@ -43,6 +45,10 @@ RowSet lay_out_row_set(const StepPlan& plan, const std::vector<bool>& runs, Layo
                                  segment.committed, from.tail_begin[which],
                                  from.tail_stride[which]});
     }
+    if (!plan.states.to.empty()) {
+      state_segments.push_back({row_begin, segment.row_count, plan.states.from[which],
+                                plan.states.to[which], segment.node_begin});
+    }
     ++set.segments;
   }
   set.rows = static_cast<int>(index.size());
@@ -51,6 +57,7 @@ RowSet lay_out_row_set(const StepPlan& plan, const std::vector<bool>& runs, Layo
   for (size_t group = 0; group < plan.groups.size(); ++group) {
     set.groups.push_back({layout.array(kv_slots[group]), layout.structs(segments[group])});
   }
+  if (!state_segments.empty()) set.state_segments = layout.structs(state_segments);
   return set;
 }
 
@@ -102,17 +109,20 @@ int64_t BatchLimits::integers_max() const {
   constexpr int64_t kBiasMax = 2048;  // entries of one sample row: logit bias and banned ids
   constexpr int64_t kSampleIntegers = sizeof(SampleRow) / sizeof(int32_t);
   constexpr int64_t kSegmentIntegers = sizeof(AttentionSegment) / sizeof(int32_t);
+  constexpr int64_t kStateIntegers = sizeof(StateSegment) / sizeof(int32_t);
   const int64_t rows = rows_max, sequences = sequences_max;
   const int64_t segments = 2 * sequences;
   const int64_t pages_per_sequence = (positions_max + kKvBlockTokens - 1) / kKvBlockTokens + 1;
   const int64_t per_group = 3 * rows + segments * pages_per_sequence + rows * Verify::kMaxPath;
-  const int64_t per_set = 2 * rows + groups * (rows + segments * kSegmentIntegers);
+  const int64_t per_set = 2 * rows + groups * (rows + segments * kSegmentIntegers) +
+                          (states ? segments * kStateIntegers : 0);
   const int64_t per_row = 16 + kSampleIntegers + Verify::kMaxPath + 2 * kBiasMax;
+  const int64_t state_slots = states ? rows + 2 * sequences : 0;  // of nodes, and copies
   // Prefix hits of every sequence at once: token, slot and position of each.
   const int64_t cached = 3 * sequences * positions_max;
   // Every array starts on a cache line of its own.
-  const int64_t arrays = 64 + 8 * groups + (sites_max + 1) * (2 + 2 * groups) + 2 * rows;
-  return rows * per_row + cached + groups * per_group + (sites_max + 1) * per_set +
+  const int64_t arrays = 64 + 8 * groups + (sites_max + 1) * (3 + 2 * groups) + 2 * rows;
+  return rows * per_row + cached + state_slots + groups * per_group + (sites_max + 1) * per_set +
          arrays * kAlignIntegers;
 }
 
@@ -147,6 +157,8 @@ Batch build_batch(const StepPlan& plan, const BatchLimits& limits, const BatchMe
                             layout.array(group.node_slots), layout.array(group.copy_from),
                             layout.array(group.copy_to)});
   }
+  batch.states = {layout.array(plan.states.node_slots), layout.array(plan.states.copy_from),
+                  layout.array(plan.states.copy_to)};
   lay_out_pieces(plan, limits.logit_rows_max, layout, batch);
   batch.paths = layout.array(plan.paths);
   batch.bias_ids = layout.array(plan.bias_ids);

@@ -18,6 +18,7 @@ struct BatchLimits {
   int sequences_max = 0;         // slots
   int positions_max = 0;         // P, the longest context
   int groups = 1;                // attention groups
+  bool states = false;           // some layer is recurrent
   int sites_max = 1;             // residual branches; each may compute another set of rows
   int logit_rows_max = 64;       // rows of logits computed at once
   int64_t integers_max() const;  // capacity of one step's buffer
@@ -50,6 +51,7 @@ struct RowSet {
   Tensor positions;  // [T']  i32
   std::vector<GroupSegments> groups;
   Tensor modulation;  // [T']  i32 rows of the modulation; empty where branches have no gates
+  Tensor state_segments;  // [S', sizeof(StateSegment)]  u8, empty without recurrent layers
 };
 
 struct Batch {
@@ -62,6 +64,10 @@ struct Batch {
     Tensor pages, tails, node_slots, copy_from, copy_to;  // [*]  i32
   };
   std::vector<Group> groups;
+  struct States {
+    Tensor node_slots, copy_from, copy_to;  // [*]  i32
+  };
+  States states;
   // Rows with logits, cut into pieces of logit_rows_max, each with the samples drawn from it.
   struct LogitPiece {
     Tensor rows;     // [R']  i32

@@ -6,7 +6,7 @@
 namespace tessera {
 namespace {
 
-constexpr uint32_t kMagic = 0x54535031;  // "TSP1": bumped with the layout
+constexpr uint32_t kMagic = 0x54535032;  // "TSP2": bumped with the layout
 
 // One visitor lists the fields once, for writing and for reading.
 template <class Archive, class Plan>
@@ -30,6 +30,11 @@ void visit(Archive& archive, Plan& plan) {
     inner.array(group.copy_from);
     inner.array(group.copy_to);
   });
+  archive.array(plan.states.from);
+  archive.array(plan.states.to);
+  archive.array(plan.states.node_slots);
+  archive.array(plan.states.copy_from);
+  archive.array(plan.states.copy_to);
   archive.list(plan.verdicts, [](Archive& inner, auto& row) { inner.array(row); });
   archive.array(plan.logit_rows);
   archive.array(plan.samples);
@@ -137,6 +142,29 @@ absl::Status validate_group(const StepPlan& plan, const GroupPlan& group) {
   return absl::OkStatus();
 }
 
+// Every slot one that may exist, and one for whatever leaves a state.
+absl::Status validate_states(const StepPlan& plan) {
+  const StatePlan& states = plan.states;
+  const bool none = states.from.empty() && states.to.empty() && states.node_slots.empty();
+  if (states.copy_from.size() != states.copy_to.size()) return bad("state copies are not pairs");
+  if (!none &&
+      (states.from.size() != plan.segments.size() || states.to.size() != plan.segments.size())) {
+    return bad("state slots are not one per segment");
+  }
+  if (!none && states.node_slots.size() != plan.parents.size()) {
+    return bad("state slots are not one per node");
+  }
+  for (int32_t slot : states.from) {
+    if (slot < -1) return bad("negative state slot");
+  }
+  for (const auto* slots : {&states.to, &states.node_slots, &states.copy_from, &states.copy_to}) {
+    for (int32_t slot : *slots) {
+      if (slot < 0) return bad("negative state slot");
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<std::byte> serialize(const StepPlan& plan) {
@@ -179,6 +207,11 @@ absl::Status validate(const StepPlan& plan) {
         segment.verdict_row >= static_cast<int64_t>(plan.verdicts.size())) {
       return bad("verdict_row is outside verdicts");
     }
+    if (segment.node_begin < -1 ||
+        (segment.node_begin >= 0 && segment.node_begin + int64_t{segment.row_count} >
+                                        static_cast<int64_t>(plan.parents.size()))) {
+      return bad("segment refers outside the tree nodes");
+    }
   }
   if (next_row != rows) return bad("segments end before the last row");
   for (const auto& row : plan.verdicts) {
@@ -190,6 +223,7 @@ absl::Status validate(const StepPlan& plan) {
   for (const GroupPlan& group : plan.groups) {
     if (absl::Status status = validate_group(plan, group); !status.ok()) return status;
   }
+  if (absl::Status status = validate_states(plan); !status.ok()) return status;
   for (int32_t row : plan.logit_rows) {
     if (row < 0 || row >= rows) return bad("logit row outside the step");
   }

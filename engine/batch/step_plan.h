@@ -31,6 +31,7 @@ struct Segment {
   int32_t row_begin = 0;
   int32_t row_count = 0;
   int32_t committed = -1;   // verify: positions below come from pages in order; else -1
+  int32_t node_begin = -1;  // verify: entry of the first row in StepPlan::parents; else -1
   int32_t verdict_row = 0;  // row of StepPlan::verdicts
 };
 
@@ -46,6 +47,14 @@ struct GroupPlan {
   std::vector<int32_t> copy_from, copy_to;  // pages copied before anything else runs
 };
 
+// The state slots of recurrent layers, the same in each. All empty for models without such layers.
+struct StatePlan {
+  std::vector<int32_t> from;  // [S]  slot of the state before the first row; -1 = zeros
+  std::vector<int32_t> to;    // [S]  slot of the state after the last row, or the accepted one
+  std::vector<int32_t> node_slots;          // [nodes]  slot of the state after each tree node
+  std::vector<int32_t> copy_from, copy_to;  // states copied before anything else runs
+};
+
 struct StepPlan {
   StepId id = 0;
   std::vector<int32_t> references;  // [T]  token id, or -(slot + 1): what the slot sampled last
@@ -53,8 +62,9 @@ struct StepPlan {
   std::vector<int32_t> positions;  // [T]
   // Tokens of prefix-cache hits: not computed, but history that penalties look at.
   std::vector<int32_t> cached_tokens, cached_slots, cached_positions;
-  std::vector<Segment> segments;               // [S]  in row order, covering all rows
-  std::vector<GroupPlan> groups;               // one per attention group
+  std::vector<Segment> segments;  // [S]  in row order, covering all rows
+  std::vector<GroupPlan> groups;  // one per attention group
+  StatePlan states;
   std::vector<std::vector<Verdict>> verdicts;  // distinct rows, [sites] each; row 0 runs everything
 
   std::vector<int32_t> logit_rows;  // [R]  rows whose logits are wanted, ascending

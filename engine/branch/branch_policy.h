@@ -11,12 +11,13 @@
 
 namespace tessera {
 
-enum class Part : uint8_t { kAttention, kMlp };
+// What mixes positions (attention or a recurrence), and what works on each alone.
+enum class Part : uint8_t { kMixer, kMlp };
 
 // One residual branch of the model. Sites are numbered in execution order.
 struct Site {
   int layer = 0;
-  Part part = Part::kAttention;
+  Part part = Part::kMixer;
 };
 
 // What a policy may know about the model when it is made.

@@ -20,6 +20,7 @@ const Builtin& builtin() {
     made->architectures["MistralForCausalLM"] = make_mistral;
     made->architectures["Qwen2ForCausalLM"] = make_qwen2;
     made->architectures["Qwen3ForCausalLM"] = make_qwen3;
+    made->architectures["TesseraRecurrentForCausalLM"] = make_tessera_recurrent;
     made->proposers.add<Ngram, NgramParams>("ngram");
     made->attention_kinds.add<LongGen, LongGenParams>("longgen");
     made->branch_policies.add<LayerSkip, LayerSkipParams>("layer_skip");

@@ -15,6 +15,8 @@ struct Activations {
   Tensor qkv;          // [T, (H + 2*Hkv) * Dh]   f32, this rank's heads
   Tensor q;            // [T, H, Dh]              activation type
   Tensor mixed;        // [T, H, Dh]              activation type: what attention returns
+  Tensor scan_in;      // [T, 3C]                 f32, this rank's channels: input, decay, gate
+  Tensor scan_out;     // [T, C]                  activation type
   Tensor gate_up;      // [T, 2F]                 f32
   Tensor ffn;          // [T, F]                  activation type
   Tensor delta;        // [T, D]                  f32: output of a branch
@@ -33,6 +35,8 @@ inline Activations allocate_activations(Region& region, const ModelConfig& confi
   a.qkv = region.allocate(DType::kF32, {T, (H + 2 * Hkv) * Dh});
   a.q = region.allocate(dtype, {T, H, Dh});
   a.mixed = region.allocate(dtype, {T, H, Dh});
+  a.scan_in = region.allocate(DType::kF32, {T, 3 * shard.channels.size()});
+  a.scan_out = region.allocate(dtype, {T, shard.channels.size()});
   a.gate_up = region.allocate(DType::kF32, {T, 2 * shard.ffn.size()});
   a.ffn = region.allocate(dtype, {T, shard.ffn.size()});
   a.delta = region.allocate(DType::kF32, {T, config.width});

@@ -3,7 +3,9 @@
 // in ModelConfig (biases, head norms, windows, widths); their files only name it.
 #pragma once
 
+#include "engine/layers/feed_forward.h"
 #include "engine/layers/linear_layer.h"
+#include "engine/layers/text_ends.h"
 #include "engine/models/model.h"
 
 namespace tessera {
@@ -21,13 +23,11 @@ class DecoderModel final : public Model {
   struct Block {
     Tensor attention_gain, mlp_gain;  // [D] f32
     Tensor q_gain, k_gain;            // [Dh] f32 or empty
-    LinearLayer qkv, out, gate_up, down;
+    LinearLayer qkv, out;
+    FeedForward feed_forward;
   };
 
   Tensor attend(const Pass& pass, const RowSet& active, int layer, const Tensor& normed) const;
-  Tensor feed_forward(const Pass& pass, const RowSet& active, int layer,
-                      const Tensor& normed) const;
-  Tensor summed_over_ranks(const Pass& pass, const Tensor& delta) const;
   void release_packed(const TensorFiles& files, size_t layer) const;
   absl::Status load_rotation(Stream& stream);
 
@@ -36,10 +36,8 @@ class DecoderModel final : public Model {
   Rank rank_;
   int64_t positions_max_;
   std::vector<Block> blocks_;
-  LinearLayer embedding_;  // panel columns are tokens; also the head when tied
-  LinearLayer head_;       // empty when tied
-  Tensor final_gain_;      // [D] f32
-  Tensor rotation_;        // [P, 2, Dh/2] f32
+  TextEnds ends_;
+  Tensor rotation_;  // [P, 2, Dh/2] f32
 };
 
 }  // namespace tessera

@@ -19,8 +19,9 @@ struct Pass {
   const Batch& batch;
   const BatchMemory& memory;
   const Activations& scratch;
-  const std::vector<KvLayer>& kv;            // [L]
-  const std::vector<int>& group_of_layer;    // [L] attention group
+  const std::vector<KvLayer>& kv;            // [L] empty where a layer is recurrent
+  const std::vector<Tensor>& states;         // [L] [slots, C] f32, empty where a layer attends
+  const std::vector<int>& group_of_layer;    // [L] attention group, -1 where a layer is recurrent
   const std::vector<AttentionSpec>& groups;  // what each group's layers attend to
 };
 
@@ -33,7 +34,7 @@ class Model {
   // Residual branches in execution order.
   virtual std::vector<Site> sites() const = 0;
 
-  // Rows of the batch through all layers; stores KV, leaves the finished stream in
+  // Rows of the batch through all layers; stores KV, advances states, leaves the finished stream in
   // scratch.residual.
   virtual void forward(const Pass& pass) const = 0;
 

@@ -16,6 +16,9 @@ struct Rank {
   Meeting* meeting = nullptr;  // of all ranks; null when count == 1
 };
 
+// Appends the sum of every rank's `data` [T, D] f32, in place; returns it.
+Tensor sum_over_ranks(Stream& stream, const Rank& rank, const Tensor& data);
+
 // Half-open range.
 struct Slice {
   int64_t begin = 0;
@@ -23,11 +26,12 @@ struct Slice {
   int64_t size() const { return end - begin; }
 };
 
-// What one rank holds. Query heads, ffn columns and vocabulary are split evenly; KV heads too, or
-// replicated when there are more ranks than KV heads.
+// What one rank holds. Query heads, state channels, ffn columns and vocabulary are split evenly; KV
+// heads too, or replicated when there are more ranks than KV heads.
 struct Shard {
   Slice heads;                     // of H
   Slice kv_heads;                  // of Hkv
+  Slice channels;                  // of C
   Slice ffn;                       // of F
   Slice vocabulary;                // of V; the last rank's may end beyond V, in padding columns
   int64_t vocabulary_columns = 0;  // columns every rank has, for gathering

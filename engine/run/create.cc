@@ -35,6 +35,8 @@ absl::Status check_settings(const EngineConfig& config) {
   status.Update(
       check_range("kv_cache.memory_fraction", config.kv_cache.memory_fraction, 0.001, 0.95));
   status.Update(check_range("kv_cache.watermark", config.kv_cache.watermark, 0, 0.5));
+  status.Update(check_range("kv_cache.state_slots",
+                            static_cast<double>(config.kv_cache.state_slots), 0, 1 << 24));
   status.Update(check_range("device.ranks", config.device.ranks, 1, 64));
   status.Update(check_range("device.threads", config.device.threads, 0, 4096));
   status.Update(check_range("model.context_tokens",
@@ -51,14 +53,19 @@ absl::Status check_settings(const EngineConfig& config) {
   return status;
 }
 
-// Layers that share spec and page lifetime. Layers that the deployment's branch policy leaves
-// without generated KV stand apart, so that their pages can go after the prompt.
+// Layers that attend, by spec and page lifetime; recurrent ones are in none. Layers that the
+// deployment's branch policy leaves without generated KV stand apart, so that their pages can go
+// after the prompt.
 std::vector<AttentionGroup> attention_groups(const ModelConfig& config,
                                              const std::vector<int>& layers_without,
                                              std::vector<int>& group_of_layer) {
   std::vector<AttentionGroup> groups;
   std::map<std::tuple<int, int, int, int, bool>, int> known;
   for (int layer = 0; layer < config.layers; ++layer) {
+    if (config.recurrent[layer]) {
+      group_of_layer.push_back(-1);
+      continue;
+    }
     const LayerAttention& from = config.layer_attention[layer];
     const bool without =
         std::find(layers_without.begin(), layers_without.end(), layer) != layers_without.end();
@@ -74,6 +81,14 @@ std::vector<AttentionGroup> attention_groups(const ModelConfig& config,
     group_of_layer.push_back(found->second);
   }
   return groups;
+}
+
+StateGroup state_group(const ModelConfig& config) {
+  StateGroup group;
+  for (int layer = 0; layer < config.layers; ++layer) {
+    if (config.recurrent[layer]) group.layers.push_back(layer);
+  }
+  return group;
 }
 
 KvCacheShape cache_shape(const std::vector<AttentionGroup>& groups) {
@@ -102,9 +117,10 @@ int64_t longest_prompt(const KvCacheShape& shape, int64_t context_tokens, int64_
 
 int64_t parameter_count(const ModelConfig& c) {
   const int64_t attention = int64_t{c.width} * c.head_width * (2 * c.heads + 2 * c.kv_heads);
+  const int64_t recurrence = int64_t{c.width} * c.state_width * 4 + 3 * int64_t{c.state_width};
   const int64_t ffn = 3 * int64_t{c.width} * c.ffn_width;
   const int64_t embedding = int64_t{c.vocab_size} * c.width * (c.tied_embeddings ? 1 : 2);
-  return c.layers * (attention + ffn + 2 * c.width) + embedding + c.width;
+  return c.layers * (attention + recurrence + ffn + 2 * c.width) + embedding + c.width;
 }
 
 absl::Status load_served_model(const EngineConfig& config, ServedModel& served) {
@@ -132,7 +148,7 @@ absl::Status load_served_model(const EngineConfig& config, ServedModel& served) 
   served.proposer = config.proposer;
   served.branch_policy = config.branch_policy;
   for (int layer = 0; layer < served.config.layers; ++layer) {
-    served.branch_model.sites.push_back({layer, Part::kAttention});
+    served.branch_model.sites.push_back({layer, Part::kMixer});
     served.branch_model.sites.push_back({layer, Part::kMlp});
   }
   served.branch_model.layers = served.config.layers;
@@ -156,6 +172,11 @@ absl::Status check_techniques(const ServedModel& served, std::vector<int>& layer
 
 absl::Status apply_attention_kind(const TechniqueSettings& attention, ModelConfig& config) {
   if (attention.kind == "none") return absl::OkStatus();
+  if (!state_group(config).layers.empty()) {
+    return absl::UnimplementedError("attention.kind is \"" + attention.kind +
+                                    "\", but layers of a " + config.architecture +
+                                    " do not attend");
+  }
   const auto kind = builtin().attention_kinds.make(attention.kind, attention.params);
   if (!kind.ok()) return kind.status();
   absl::StatusOr<std::vector<LayerAttention>> layers = (*kind)->layers(config);
@@ -252,15 +273,19 @@ absl::StatusOr<std::unique_ptr<TextEngine>> create_text_engine(const EngineConfi
   plan.limits.positions_max = static_cast<int>(served.context_tokens);
   plan.groups = attention_groups(served.config, layers_without, parts.group_of_layer);
   plan.limits.groups = static_cast<int>(plan.groups.size());
+  plan.states = state_group(served.config);
+  plan.limits.states = !plan.states.layers.empty();
   plan.steps_in_flight = config.schedule.steps_in_flight;
   if (plan.groups.size() > 64) {
     return absl::InvalidArgumentError("attention: more than 64 groups of layers");
   }
-  const absl::StatusOr<MemoryPlan> memory = plan_memory(config.kv_cache, config.device.ranks, plan);
+  const absl::StatusOr<MemoryPlan> memory =
+      plan_memory(config.kv_cache, config.schedule.seqs_max, config.device.ranks, plan);
   if (!memory.ok()) return memory.status();
   if (observer != nullptr) {
     observer->on_memory({.weights = static_cast<int64_t>(memory->weights),
                          .kv = static_cast<int64_t>(memory->kv),
+                         .states = static_cast<int64_t>(memory->states),
                          .scratch = static_cast<int64_t>(memory->scratch)});
   }
   absl::Status status = start_workers(*device, plan, *folder, config.device.ranks, parts);
@@ -269,7 +294,9 @@ absl::StatusOr<std::unique_ptr<TextEngine>> create_text_engine(const EngineConfi
   if (!status.ok()) return status;
 
   parts.ledger.cache = cache_shape(plan.groups);
-  parts.ledger.prefix_caching = config.kv_cache.prefix_caching;
+  parts.ledger.state_slots = static_cast<int>(plan.states.slots);
+  // Prefixes are found page by page; a state slot keeps the state of one position.
+  parts.ledger.prefix_caching = config.kv_cache.prefix_caching && plan.states.layers.empty();
   served.prompt_tokens_max =
       longest_prompt(parts.ledger.cache, served.context_tokens, parts.limits.tokens_per_step);
   auto order = admission_orders().make(config.schedule.order, {});
@@ -279,6 +306,9 @@ absl::StatusOr<std::unique_ptr<TextEngine>> create_text_engine(const EngineConfi
   parts.description =
       (*device)->name() + "; " + memory->table() + "\ncost model: " + parts.cost->describe() +
       "\ntoken budget: " + std::to_string(parts.limits.tokens_per_step) + " rows per step";
+  if (config.kv_cache.prefix_caching && !plan.states.layers.empty()) {
+    parts.description += "\nprefix caching: off, recurrent layers keep no past states";
+  }
   return std::make_unique<TextEngine>(std::move(parts));
 }
 

@@ -46,6 +46,8 @@ EngineLoad EnginePair::load() const {
   sum.waiting_prompt_tokens += more.waiting_prompt_tokens;
   sum.blocks_used += more.blocks_used;
   sum.blocks_total += more.blocks_total;
+  sum.state_slots_used += more.state_slots_used;
+  sum.state_slots_total += more.state_slots_total;
   return sum;
 }
 

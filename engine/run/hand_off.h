@@ -1,7 +1,7 @@
 // Hand-off of a prefilled sequence from one engine to another (Splitwise, 2024): the prefill engine
-// computes the prompt and the first token, exports the prompt's KV in canonical form, and the
-// decode engine imports it and goes on. The continuation has the bits it would have had in one
-// engine.
+// computes the prompt and the first token, exports the prompt's KV in canonical form (of recurrent
+// layers the state), and the decode engine imports it and goes on. The continuation has the bits it
+// would have had in one engine.
 //
 // A HandOff is the transfer's ticket: it owns the request until the receiver has reserved pages;
 // nothing of it remains with the sender. A receiver without room keeps it and tries again each

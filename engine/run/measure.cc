@@ -59,6 +59,10 @@ StepPlan synthetic_plan(const WorkerPlan& worker, size_t sites, const MeasuredSh
       plan.slots.push_back(segment.slot);
       plan.positions.push_back(static_cast<int32_t>(shape.position + row));
     }
+    if (!worker.states.layers.empty()) {
+      plan.states.from.push_back(shape.position == 0 ? -1 : segment.slot);
+      plan.states.to.push_back(segment.slot);
+    }
     plan.logit_rows.push_back(segment.row_begin + segment.row_count - 1);
     SampleRow sample{};
     sample.slot = segment.slot;
@@ -93,7 +97,8 @@ std::vector<MeasuredShape> shapes_of(const WorkerPlan& plan) {
   for (int64_t position = 1024; position < positions && position <= kContextMax; position *= 2) {
     shapes.push_back({1, 1, position});
   }
-  const int64_t company = std::min<int64_t>({8, rows_max, plan.limits.sequences_max});
+  int64_t company = std::min<int64_t>({8, rows_max, plan.limits.sequences_max});
+  if (!plan.states.layers.empty()) company = std::min(company, plan.states.slots);
   if (company > 1 && positions > 1024) shapes.push_back({company, 1, 1024});
   for (int64_t rows = 1; rows <= std::min(rows_max, positions); rows *= 2) {
     shapes.push_back({1, rows, 0});

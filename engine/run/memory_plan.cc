@@ -41,6 +41,20 @@ int64_t useful_blocks(const AttentionGroup& group, const BatchLimits& limits) {
   return limits.sequences_max * (blocks_for(tokens) + 1);
 }
 
+// States come before pages: there are as many as can be of use, a slot for every sequence and one
+// for every row of a step that could be a draft, or as many as the pool holds.
+absl::Status plan_states(const KvCacheSettings& settings, int64_t seqs_max, uint64_t bytes_per_slot,
+                         uint64_t pool, WorkerPlan& plan) {
+  plan.states.slots = settings.state_slots;
+  if (settings.state_slots > 0) return absl::OkStatus();
+  const uint64_t useful = static_cast<uint64_t>(seqs_max + plan.limits.rows_max);
+  plan.states.slots = static_cast<int64_t>(std::min(pool / bytes_per_slot, useful));
+  if (plan.states.slots > 0) return absl::OkStatus();
+  return absl::ResourceExhaustedError("kv_cache: no room for one state slot of " +
+                                      size_text(bytes_per_slot) +
+                                      "; raise kv_cache.bytes or kv_cache.memory_fraction");
+}
+
 absl::StatusOr<MemoryPlan> sum_of_ranks(const WorkerPlan& plan, int ranks) {
   MemoryPlan sum;
   for (int rank = 0; rank < ranks; ++rank) {
@@ -48,6 +62,7 @@ absl::StatusOr<MemoryPlan> sum_of_ranks(const WorkerPlan& plan, int ranks) {
     if (!bytes.ok()) return bytes.status();
     sum.weights += bytes->weights;
     sum.kv += bytes->kv;
+    sum.states += bytes->states;
     sum.scratch += bytes->scratch;
   }
   return sum;
@@ -57,9 +72,11 @@ absl::StatusOr<MemoryPlan> sum_of_ranks(const WorkerPlan& plan, int ranks) {
 
 std::string MemoryPlan::table() const {
   std::ostringstream out;
-  out << "memory plan: weights " << size_text(weights) << ", KV " << size_text(kv) << " ("
-      << kv_tokens << " tokens), scratch " << size_text(scratch) << ", total " << size_text(total())
-      << " of " << size_text(available) << " available";
+  out << "memory plan: weights " << size_text(weights);
+  if (kv_tokens > 0) out << ", KV " << size_text(kv) << " (" << kv_tokens << " tokens)";
+  if (state_slots > 0) out << ", states " << size_text(states) << " (" << state_slots << " slots)";
+  out << ", scratch " << size_text(scratch) << ", total " << size_text(total()) << " of "
+      << size_text(available) << " available";
   return out.str();
 }
 
@@ -78,12 +95,13 @@ uint64_t available_memory_bytes() {
   return available;
 }
 
-absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int ranks,
+absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int64_t seqs_max, int ranks,
                                        WorkerPlan& plan) {
   for (AttentionGroup& group : plan.groups) group.blocks = 1;
+  plan.states.slots = plan.states.layers.empty() ? 0 : 1;
   absl::StatusOr<MemoryPlan> memory = sum_of_ranks(plan, ranks);
   if (!memory.ok()) return memory.status();
-  const uint64_t bytes_per_block = memory->kv;
+  const uint64_t bytes_per_block = memory->kv, bytes_per_slot = memory->states;
   const uint64_t available = available_memory_bytes();
   const uint64_t fixed = memory->weights + memory->scratch;
   if (fixed > available) {
@@ -92,12 +110,17 @@ absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int rank
         ") do not fit in the " + size_text(available) +
         " available; lower schedule.tokens_per_step, schedule.seqs_max or model.context_tokens");
   }
+  uint64_t pool = settings.bytes > 0
+                      ? settings.bytes
+                      : static_cast<uint64_t>(settings.memory_fraction *
+                                              static_cast<double>(available - fixed));
+  if (!plan.states.layers.empty()) {
+    const absl::Status status = plan_states(settings, seqs_max, bytes_per_slot, pool, plan);
+    if (!status.ok()) return status;
+    pool -= std::min(pool, bytes_per_slot * static_cast<uint64_t>(plan.states.slots));
+  }
   int64_t blocks = settings.blocks;
   if (blocks == 0) {
-    const uint64_t pool = settings.bytes > 0
-                              ? settings.bytes
-                              : static_cast<uint64_t>(settings.memory_fraction *
-                                                      static_cast<double>(available - fixed));
     blocks = static_cast<int64_t>(
         std::min<uint64_t>(pool / std::max<uint64_t>(bytes_per_block, 1), int64_t{1} << 30));
   }
@@ -114,6 +137,7 @@ absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int rank
   int64_t largest = 0;
   for (const AttentionGroup& group : plan.groups) largest = std::max(largest, group.blocks);
   memory->kv_tokens = largest * kKvBlockTokens;
+  memory->state_slots = plan.states.slots;
   if (memory->total() > available) {
     return absl::ResourceExhaustedError("kv_cache: " + memory->table() +
                                         "; lower kv_cache.bytes or kv_cache.memory_fraction");

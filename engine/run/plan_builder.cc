@@ -124,8 +124,13 @@ void PlanBuilder::add_segment(const GrantedRows& grant, const Output& output, in
   segment.row_begin = plan_.rows();
   segment.row_count = count;
   segment.committed = verify ? grant.first_position : -1;
+  segment.node_begin = verify ? static_cast<int32_t>(plan_.parents.size()) : -1;
   segment.verdict_row = verdict_row(output, of_prompt);
   plan_.segments.push_back(segment);
+  if (grant.state_slot >= 0) {
+    plan_.states.from.push_back(position == 0 ? -1 : grant.state_slot);
+    plan_.states.to.push_back(grant.state_slot);
+  }
   for (int32_t row = 0; row < count; ++row) {
     const bool draft_row = verify && row > 0;
     plan_.positions.push_back(verify ? grant.first_position + depths[row] : position + row);
@@ -203,6 +208,9 @@ void PlanBuilder::add_tree(const GrantedRows& grant, GrantSamples& samples) {
       plan_.groups[which].node_slots.push_back(
           slot_of(grant.tables[which], grant.first_position + node));
     }
+    if (grant.state_slot < 0) continue;
+    // The root is committed whatever is accepted: its state may stay where the sequence's is.
+    plan_.states.node_slots.push_back(node == 0 ? grant.state_slot : grant.draft_slots[node - 1]);
   }
 }
 
@@ -232,6 +240,11 @@ SampleRow PlanBuilder::sample_row(const GrantedRows& grant, const Output& output
 void PlanBuilder::copy_page(int group, int32_t from, int32_t to) {
   plan_.groups[group].copy_from.push_back(from);
   plan_.groups[group].copy_to.push_back(to);
+}
+
+void PlanBuilder::copy_state(int32_t from, int32_t to) {
+  plan_.states.copy_from.push_back(from);
+  plan_.states.copy_to.push_back(to);
 }
 
 StepPlan PlanBuilder::finish() { return std::move(plan_); }

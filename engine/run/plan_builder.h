@@ -21,6 +21,8 @@ struct GrantedRows {
   int32_t cached_tokens = 0;     // first chunk: positions found in the prefix cache
   std::span<const int32_t> tokens;               // all known tokens of the sequence
   std::vector<std::span<const int32_t>> tables;  // per attention group: page of each 16 positions
+  int32_t state_slot = -1;                       // recurrent layers; -1 = there are none
+  std::span<const int32_t> draft_slots;          // the state slot of each draft
   const Draft* draft = nullptr;                  // rows beyond the first are these drafts
 };
 
@@ -39,6 +41,7 @@ class PlanBuilder {
 
   GrantSamples add(const GrantedRows& grant, const Output& output);
   void copy_page(int group, int32_t from, int32_t to);
+  void copy_state(int32_t from, int32_t to);
   StepPlan finish();
 
  private:

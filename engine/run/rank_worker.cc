@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "kernels/ops/embedding.h"
+#include "kernels/ops/recurrence.h"
 
 namespace tessera {
 namespace {
 
 constexpr size_t kRingBytes = size_t{4} << 20;
-constexpr int64_t kPagesAtOnce = 64;  // staging of export and import
+constexpr int64_t kPagesAtOnce = 64;   // staging of export and import
+constexpr int64_t kStatesAtOnce = 64;  // staging of copies
 
 // Every allocation of one rank, in one place, so that a dry run and the real one cannot differ.
 struct Allocations {
@@ -16,11 +18,17 @@ struct Allocations {
   BatchMemory memory;
   Activations activations;
   std::vector<KvLayer> kv;
-  Tensor page_staging, page_ids;
+  std::vector<Tensor> states;
+  Tensor page_staging, page_ids, state_staging;
+};
+
+// The memory of one rank, by what it is for.
+struct Regions {
+  Region &weights, &kv, &states, &scratch;
 };
 
 Allocations allocate_all(const WorkerPlan& plan, const Shard& shard, const Rank& rank,
-                         Region& weights, Region& kv, Region& scratch) {
+                         const Regions& regions) {
   Allocations all;
   const ModelConfig& config = plan.config;
   all.model = plan.make_model({.config = &config,
@@ -28,20 +36,28 @@ Allocations allocate_all(const WorkerPlan& plan, const Shard& shard, const Rank&
                                .rank = rank,
                                .dtype = plan.dtype,
                                .positions_max = plan.limits.positions_max},
-                              weights);
+                              regions.weights);
   all.kv.resize(config.layers);
   const int64_t Hkv = shard.kv_heads.size();
   for (const AttentionGroup& group : plan.groups) {
     for (int layer : group.layers) {
-      all.kv[layer] = allocate_kv_layer(kv, plan.dtype, group.blocks, Hkv, config.head_width);
+      all.kv[layer] =
+          allocate_kv_layer(regions.kv, plan.dtype, group.blocks, Hkv, config.head_width);
     }
   }
+  const int64_t C = shard.channels.size();
+  all.states.resize(config.layers);
+  for (int layer : plan.states.layers) {
+    all.states[layer] = regions.states.allocate(DType::kF32, {plan.states.slots, C});
+  }
+  Region& scratch = regions.scratch;
   all.memory = allocate_batch_memory(scratch, plan.limits);
   all.activations =
       allocate_activations(scratch, config, shard, plan.limits, plan.dtype, rank.count);
   all.page_staging =
       scratch.allocate(plan.dtype, {kPagesAtOnce, 2, Hkv, kKvBlockTokens, config.head_width});
   all.page_ids = scratch.allocate(DType::kI32, {kPagesAtOnce});
+  all.state_staging = scratch.allocate(DType::kF32, {kStatesAtOnce, C});
   return all;
 }
 
@@ -50,9 +66,11 @@ Allocations allocate_all(const WorkerPlan& plan, const Shard& shard, const Rank&
 absl::StatusOr<WorkerBytes> RankWorker::bytes_needed(const WorkerPlan& plan, int rank, int ranks) {
   const absl::StatusOr<Shard> shard = shard_of(plan.config, rank, ranks);
   if (!shard.ok()) return shard.status();
-  Region weights = Region::dry("weights"), kv = Region::dry("kv"), scratch = Region::dry("scratch");
-  allocate_all(plan, *shard, Rank{rank, ranks, nullptr}, weights, kv, scratch);
-  return WorkerBytes{weights.bytes_used(), kv.bytes_used(), scratch.bytes_used()};
+  Region weights = Region::dry("weights"), kv = Region::dry("kv");
+  Region states = Region::dry("states"), scratch = Region::dry("scratch");
+  allocate_all(plan, *shard, Rank{rank, ranks, nullptr}, {weights, kv, states, scratch});
+  return WorkerBytes{weights.bytes_used(), kv.bytes_used(), states.bytes_used(),
+                     scratch.bytes_used()};
 }
 
 absl::StatusOr<std::unique_ptr<RankWorker>> RankWorker::create(std::shared_ptr<Device> device,
@@ -87,16 +105,19 @@ absl::Status RankWorker::allocate() {
   };
   absl::Status status = map("weights", bytes->weights, weights_);
   status.Update(map("kv", bytes->kv, kv_));
+  status.Update(map("states", bytes->states, states_));
   status.Update(map("scratch", bytes->scratch, scratch_));
   if (!status.ok()) return status;
-  Allocations all = allocate_all(plan_, shard_, rank_, *weights_, *kv_, *scratch_);
+  Allocations all = allocate_all(plan_, shard_, rank_, {*weights_, *kv_, *states_, *scratch_});
   model_ = std::move(all.model);
   memory_ = all.memory;
   activations_ = all.activations;
   kv_layers_ = std::move(all.kv);
   page_staging_ = all.page_staging;
   page_ids_ = all.page_ids;
-  group_of_layer_.resize(plan_.config.layers);
+  state_layers_ = std::move(all.states);
+  state_staging_ = all.state_staging;
+  group_of_layer_.assign(plan_.config.layers, -1);
   for (size_t group = 0; group < plan_.groups.size(); ++group) {
     group_specs_.push_back(plan_.groups[group].spec);
     for (int layer : plan_.groups[group].layers) group_of_layer_[layer] = static_cast<int>(group);
@@ -117,8 +138,10 @@ absl::Status RankWorker::launch(std::span<const std::byte> plan_bytes) {
   flight->plan = *std::move(plan);
   flight->launched = std::chrono::steady_clock::now();
   const Batch batch = build_batch(flight->plan, plan_.limits, memory_, stream_);
-  append_copies(batch);
-  const Pass pass{stream_, batch, memory_, activations_, kv_layers_, group_of_layer_, group_specs_};
+  append_page_copies(batch);
+  append_state_copies(batch);
+  const Pass pass{stream_,    batch,         memory_,         activations_,
+                  kv_layers_, state_layers_, group_of_layer_, group_specs_};
   if (batch.rows > 0) model_->forward(pass);
   append_sampling(pass, batch);
   append_verification(pass, batch);
@@ -128,7 +151,7 @@ absl::Status RankWorker::launch(std::span<const std::byte> plan_bytes) {
   return absl::OkStatus();
 }
 
-void RankWorker::append_copies(const Batch& batch) {
+void RankWorker::append_page_copies(const Batch& batch) {
   for (size_t group = 0; group < plan_.groups.size(); ++group) {
     const Batch::Group& views = batch.groups[group];
     for (int64_t begin = 0; begin < views.copy_from.dim(0); begin += kPagesAtOnce) {
@@ -147,6 +170,21 @@ void RankWorker::append_copies(const Batch& batch) {
                                .canonical = staging,
                                .import = true});
       }
+    }
+  }
+}
+
+void RankWorker::append_state_copies(const Batch& batch) {
+  const Batch::States& views = batch.states;
+  for (int64_t begin = 0; begin < views.copy_from.dim(0); begin += kStatesAtOnce) {
+    const int64_t count = std::min(kStatesAtOnce, views.copy_from.dim(0) - begin);
+    const Tensor staging = state_staging_.rows(0, count);
+    for (int layer : plan_.states.layers) {
+      const Tensor& states = state_layers_[layer];
+      gather_rows(stream_,
+                  {.in = states, .rows = views.copy_from.rows(begin, count), .out = staging});
+      scatter_rows(stream_,
+                   {.in = staging, .rows = views.copy_to.rows(begin, count), .out = states});
     }
   }
 }
@@ -184,13 +222,22 @@ void RankWorker::append_verification(const Pass& pass, const Batch& batch) {
           .history = memory_.history,
           .last_tokens = memory_.last_tokens,
           .accepted = accepted});
-  for (int layer = 0; layer < plan_.config.layers; ++layer) {
-    kv_commit(stream_, {.k_pages = pass.kv[layer].k_pages,
-                        .v_pages = pass.kv[layer].v_pages,
-                        .trees = batch.trees,
-                        .tree_count = trees,
-                        .node_slots = batch.groups[group_of_layer_[layer]].node_slots,
-                        .accepted = accepted});
+  for (size_t group = 0; group < plan_.groups.size(); ++group) {
+    for (int layer : plan_.groups[group].layers) {
+      kv_commit(stream_, {.k_pages = pass.kv[layer].k_pages,
+                          .v_pages = pass.kv[layer].v_pages,
+                          .trees = batch.trees,
+                          .tree_count = trees,
+                          .node_slots = batch.groups[group].node_slots,
+                          .accepted = accepted});
+    }
+  }
+  for (int layer : plan_.states.layers) {
+    state_commit(stream_, {.states = state_layers_[layer],
+                           .trees = batch.trees,
+                           .tree_count = trees,
+                           .node_slots = batch.states.node_slots,
+                           .accepted = accepted});
   }
 }
 
@@ -262,6 +309,21 @@ void RankWorker::import_pages(int layer, std::span<const int32_t> pages,
                            .canonical = page_staging_.rows(0, count),
                            .import = true});
   }
+  stream_.wait(stream_.record());
+}
+
+std::vector<std::byte> RankWorker::export_state(int layer, int32_t slot) {
+  const Tensor state = state_layers_[layer].rows(slot, 1);
+  std::vector<std::byte> bytes(static_cast<size_t>(state.bytes()));
+  stream_.download(state, bytes);
+  stream_.wait(stream_.record());
+  return bytes;
+}
+
+void RankWorker::import_state(int layer, int32_t slot, std::span<const std::byte> bytes) {
+  const Tensor state = state_layers_[layer].rows(slot, 1);
+  CHECK_EQ(static_cast<int64_t>(bytes.size()), state.bytes());
+  stream_.upload(state, bytes);
   stream_.wait(stream_.record());
 }
 

@@ -216,6 +216,7 @@ void TextEngine::admit(std::unique_ptr<LiveRequest> live) {
 uint64_t TextEngine::groups_kept(const std::vector<int>& layers_without) const {
   uint64_t kept = 0;
   for (size_t layer = 0; layer < parts_.group_of_layer.size(); ++layer) {
+    if (parts_.group_of_layer[layer] < 0) continue;
     const bool without = std::find(layers_without.begin(), layers_without.end(),
                                    static_cast<int>(layer)) != layers_without.end();
     if (!without) kept |= uint64_t{1} << parts_.group_of_layer[layer];
@@ -303,6 +304,8 @@ void TextEngine::publish_load() {
     load.blocks_used += ledger_.cache().pool(group).held();
     load.blocks_total += ledger_.cache().pool(group).total();
   }
+  load.state_slots_total = ledger_.slots().total();
+  load.state_slots_used = load.state_slots_total - ledger_.slots().free();
   const std::lock_guard<std::mutex> lock(mutex_);
   load_ = load;
 }

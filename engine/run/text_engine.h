@@ -31,7 +31,7 @@ struct TextEngineParts {
   std::string description;
   std::unique_ptr<Meeting> meeting;
   std::vector<std::unique_ptr<RankWorker>> workers;
-  std::vector<int> group_of_layer;  // [L] attention group
+  std::vector<int> group_of_layer;  // [L] attention group, -1 = recurrent
   LedgerShape ledger;
   StepLimits limits;
   std::unique_ptr<CostModel> cost;       // limits.cost points to it
@@ -45,7 +45,7 @@ struct HandOff {
   std::unique_ptr<LiveRequest> live;
   SequenceSpec spec;
   std::vector<int32_t> emitted;  // the root last; its KV is not among the exported
-  // [ranks][layers] canonical bytes of the layer's live pages, in position order
+  // [ranks][layers] canonical bytes of the layer's live pages, in position order, or of its state
   std::vector<std::vector<std::vector<std::byte>>> kv;
 };
 
@@ -110,6 +110,9 @@ class TextEngine final : public Engine {
   void receive(HandOff parcel);
   void unpack_parcels();
   bool unpack(HandOff& parcel);
+  std::vector<std::byte> export_layer(RankWorker& worker, int layer, const Sequence& seq) const;
+  void import_layer(RankWorker& worker, int layer, const Sequence& seq,
+                    std::span<const std::byte> bytes) const;
   void adopt(std::unique_ptr<LiveRequest> live, absl::Status status);
   void publish_load();
   double now_seconds() const;

@@ -69,6 +69,7 @@ std::vector<std::byte> TextEngine::build_step(const Reservation& reservation, Fl
   for (const PageCopy& copy : reservation.copies) {
     builder.copy_page(copy.group, copy.from, copy.to);
   }
+  for (const StateCopy& copy : reservation.state_copies) builder.copy_state(copy.from, copy.to);
   for (const ReservedRows& rows : reservation.rows) {
     Output& output = *by_sequence_.at(rows.grant.sequence);
     note_scheduled(rows, output);
@@ -112,6 +113,8 @@ GrantedRows TextEngine::granted_rows(const ReservedRows& rows, const Output& out
   for (const auto& table : rows.tables) {
     granted.tables.push_back(std::span<const int32_t>(table.data(), table.size()));
   }
+  granted.state_slot = rows.slots.current;
+  granted.draft_slots = {rows.slots.drafts.data(), rows.slots.drafts.size()};
   if (rows.grant.kind == RowKind::kVerify) granted.draft = &output.draft;
   return granted;
 }

@@ -33,6 +33,20 @@ bool TextEngine::ready_to_leave(const Grant& grant, const Output& output) const 
 
 // Pages both engines keep are the same, because the groups are: what the sender has freed out of a
 // window the receiver never asks for.
+std::vector<std::byte> TextEngine::export_layer(RankWorker& worker, int layer,
+                                                const Sequence& seq) const {
+  const int group = parts_.group_of_layer[layer];
+  if (group < 0) return worker.export_state(layer, seq.slots.current);
+  return worker.export_pages(layer, live_pages(seq.tables[group], seq.committed_len));
+}
+
+void TextEngine::import_layer(RankWorker& worker, int layer, const Sequence& seq,
+                              std::span<const std::byte> bytes) const {
+  const int group = parts_.group_of_layer[layer];
+  if (group < 0) return worker.import_state(layer, seq.slots.current, bytes);
+  worker.import_pages(layer, live_pages(seq.tables[group], seq.committed_len), bytes);
+}
+
 void TextEngine::send(Output& output) {
   const Sequence& seq = ledger_.at(output.sequence);
   HandOff parcel;
@@ -41,9 +55,7 @@ void TextEngine::send(Output& output) {
   for (const std::unique_ptr<RankWorker>& worker : parts_.workers) {
     std::vector<std::vector<std::byte>>& layers = parcel.kv.emplace_back();
     for (size_t layer = 0; layer < parts_.group_of_layer.size(); ++layer) {
-      const BlockTable& table = seq.tables[parts_.group_of_layer[layer]];
-      layers.push_back(
-          worker->export_pages(static_cast<int>(layer), live_pages(table, seq.committed_len)));
+      layers.push_back(export_layer(*worker, static_cast<int>(layer), seq));
     }
   }
   LiveRequest& live = *output.request;
@@ -112,9 +124,7 @@ bool TextEngine::unpack(HandOff& parcel) {
   const Sequence& seq = ledger_.at(output.sequence);
   for (size_t rank = 0; rank < parts_.workers.size(); ++rank) {
     for (size_t layer = 0; layer < parts_.group_of_layer.size(); ++layer) {
-      const BlockTable& table = seq.tables[parts_.group_of_layer[layer]];
-      parts_.workers[rank]->import_pages(
-          static_cast<int>(layer), live_pages(table, seq.committed_len), parcel.kv[rank][layer]);
+      import_layer(*parts_.workers[rank], static_cast<int>(layer), seq, parcel.kv[rank][layer]);
     }
   }
   if (ledger_.unpin(output.sequence)) forget({output.sequence});

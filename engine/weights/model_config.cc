@@ -20,6 +20,7 @@ constexpr int kMaxWidth = 1 << 17;
 constexpr int kMaxFfnWidth = 1 << 19;
 constexpr int kMaxHeads = 1024;
 constexpr int kMaxHeadWidth = 1024;
+constexpr int kMaxStateWidth = 1 << 17;
 constexpr int kMaxVocab = 1 << 23;
 constexpr int kMaxPositions = 1 << 28;
 constexpr int kMaxEndIds = 1024;
@@ -44,9 +45,10 @@ struct Family {
   bool qk_norm;
   bool window_by_default;          // Mistral: a window unless config.json nulls it
   std::optional<int> special_ids;  // Llama, Mistral: bos 1 and eos 2
+  bool recurrent = false;          // no layer attends
 };
 
-constexpr std::array<Family, 4> kFamilies = {{
+constexpr std::array<Family, 5> kFamilies = {{
     {"LlamaForCausalLM", "llama", 11008, 0, 0, 32000, 2048, BiasRule::kByKey, BiasRule::kByKey,
      BiasRule::kByKey, false, false, 1},
     {"MistralForCausalLM", "mistral", 14336, 8, 0, 32000, 131072, BiasRule::kNever,
@@ -55,6 +57,8 @@ constexpr std::array<Family, 4> kFamilies = {{
      BiasRule::kNever, false, false, std::nullopt},
     {"Qwen3ForCausalLM", "qwen3", 22016, 32, 128, 151936, 32768, BiasRule::kByKey, BiasRule::kByKey,
      BiasRule::kNever, true, false, std::nullopt},
+    {"TesseraRecurrentForCausalLM", "tessera_recurrent", 11008, 0, 0, 32000, 2048, BiasRule::kNever,
+     BiasRule::kNever, BiasRule::kNever, false, false, std::nullopt, true},
 }};
 
 const Family* find_family(JsonFields& config) {
@@ -117,10 +121,7 @@ bool parse_bias(JsonFields& config, const char* key, BiasRule rule, const Family
   return stated;
 }
 
-void parse_dimensions(JsonFields& config, const Family& family, ModelConfig& model) {
-  model.layers = config.integer("num_hidden_layers", 32, 1, kMaxLayers);
-  model.width = config.integer("hidden_size", 4096, 1, kMaxWidth);
-  model.ffn_width = config.integer("intermediate_size", family.ffn_width, 1, kMaxFfnWidth);
+void parse_heads(JsonFields& config, const Family& family, ModelConfig& model) {
   model.heads = config.integer("num_attention_heads", 32, 1, kMaxHeads);
   // An absent key takes the class default; null means one KV head per head in every class.
   const int kv_fallback = config.names("num_key_value_heads") ? 0 : family.kv_heads;
@@ -146,6 +147,18 @@ void parse_dimensions(JsonFields& config, const Family& family, ModelConfig& mod
                          " wide; the width of a head must be even, from 2 to ", kMaxHeadWidth),
                   /*unsupported=*/false);
   }
+}
+
+void parse_dimensions(JsonFields& config, const Family& family, ModelConfig& model) {
+  model.layers = config.integer("num_hidden_layers", 32, 1, kMaxLayers);
+  model.width = config.integer("hidden_size", 4096, 1, kMaxWidth);
+  model.ffn_width = config.integer("intermediate_size", family.ffn_width, 1, kMaxFfnWidth);
+  if (family.recurrent) {
+    model.state_width = config.integer("state_size", model.width, 1, kMaxStateWidth);
+  } else {
+    parse_heads(config, family, model);
+  }
+  model.recurrent.assign(model.layers, family.recurrent);
   model.vocab_size = config.integer("vocab_size", family.vocab_size, 1, kMaxVocab);
   model.max_positions =
       config.integer("max_position_embeddings", family.max_positions, 1, kMaxPositions);
@@ -180,6 +193,7 @@ void parse_layer_types(JsonFields& config, int window, ModelConfig& model) {
 // layer max_window_layers on or where layer_types says so; Llama has none.
 void parse_attention(JsonFields& config, const Family& family, ModelConfig& model) {
   model.layer_attention.assign(model.layers, LayerAttention());
+  if (family.recurrent) return;
   const bool qwen = family.model_type.substr(0, 4) == "qwen";
   const bool null_window = config.names("sliding_window") && !config.has("sliding_window");
   const bool in_use = qwen ? config.flag("use_sliding_window", false) : family.window_by_default;
@@ -317,7 +331,7 @@ absl::StatusOr<ModelConfig> parse_model_config(const ModelFiles& files) {
   parse_dimensions(config, *family, model);
   if (!error.ok()) return error;
   model.norm_epsilon = static_cast<float>(config.number("rms_norm_eps", 1e-6, 1e-12, 1.0));
-  model.rope = parse_rope_config(config, model.max_positions, error);
+  if (!family->recurrent) model.rope = parse_rope_config(config, model.max_positions, error);
   model.context_limit = context_limit_of(model);
   model.attention_bias = parse_bias(config, "attention_bias", family->attention_bias, *family);
   model.attention_output_bias = family->output_bias == BiasRule::kByKey && model.attention_bias;

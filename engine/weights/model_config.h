@@ -49,6 +49,8 @@ struct GenerationDefaults {
   bool greedy() const { return do_sample.has_value() && !*do_sample; }
 };
 
+// Layers attend, or are recurrent: then they have no heads and keep a state of `state_width`
+// channels for each sequence.
 struct ModelConfig {
   std::string architecture;  // as in config.json, for example "LlamaForCausalLM"
   int layers = 0;            // L
@@ -57,6 +59,7 @@ struct ModelConfig {
   int heads = 0;             // H
   int kv_heads = 0;          // Hkv, divides H
   int head_width = 0;        // Dh, even; H * Dh may differ from D
+  int state_width = 0;       // C, of recurrent layers
   int vocab_size = 0;        // V, rows of the embedding, including padding no tokenizer names
   float norm_epsilon = 0;
   RopeConfig rope;
@@ -70,6 +73,7 @@ struct ModelConfig {
   // Positions the model is made for: max_positions, or what yarn stretches its pretraining to.
   int context_limit = 0;
   std::vector<LayerAttention> layer_attention;  // [L]
+  std::vector<bool> recurrent;                  // [L]
   // As config.json declares (kF32 when it does not); ModelFolder::open takes the embedding's own.
   DType weight_dtype = DType::kF32;
   std::vector<int32_t> end_ids;  // sorted union of config.json and generation_config.json

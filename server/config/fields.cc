@@ -92,6 +92,10 @@ void add_kv_cache(KvCacheSettings& k, std::vector<Field>& out) {
   out.push_back(or_auto(bounded(simple("kv_cache.blocks", Type::kInteger, &k.blocks,
                                        "exact number of blocks, for tests; auto = from the bytes"),
                                 0, 1 << 30)));
+  out.push_back(or_auto(bounded(
+      simple("kv_cache.state_slots", Type::kInteger, &k.state_slots,
+             "exact number of states of recurrent layers, for tests; auto = as many as help"),
+      0, 1 << 24)));
 }
 
 void add_schedule(EngineConfig& e, std::vector<Field>& out) {

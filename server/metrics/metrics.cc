@@ -48,7 +48,7 @@ const char* const kOutcomes[] = {"stop", "length", "cancelled", "error", "deadli
 struct Metrics::Series final : prometheus::Collectable {
   explicit Series(const std::string& model_name) : labels{{"model_name", model_name}} {
     for (const char* outcome : kOutcomes) end_of(outcome);
-    for (const char* part : {"weights", "kv", "scratch"}) memory_of(part);
+    for (const char* part : {"weights", "kv", "states", "scratch"}) memory_of(part);
     started_seconds.Set(process_start_seconds());
   }
 
@@ -67,6 +67,8 @@ struct Metrics::Series final : prometheus::Collectable {
     kv_usage.Set(load.blocks_total > 0 ? static_cast<double>(load.blocks_used) /
                                              static_cast<double>(load.blocks_total)
                                        : 0.0);
+    state_slots.Set(static_cast<double>(load.state_slots_total));
+    state_slots_used.Set(static_cast<double>(load.state_slots_used));
   }
 
   Counter& counter(const char* name, const char* help) {
@@ -96,6 +98,8 @@ struct Metrics::Series final : prometheus::Collectable {
   Gauge& waiting = gauge("tessera_requests_waiting", "Outputs waiting to be admitted.");
   Gauge& kv_usage = gauge("tessera_kv_cache_usage_ratio", "Used share of the KV blocks, 0 to 1.");
   Gauge& kv_blocks = gauge("tessera_kv_cache_blocks", "KV blocks there are.");
+  Gauge& state_slots = gauge("tessera_state_slots", "States of recurrent layers there are.");
+  Gauge& state_slots_used = gauge("tessera_state_slots_used", "Of these, taken.");
   Counter& prompt_tokens =
       counter("tessera_prompt_tokens_total", "Prompt tokens computed; cached ones are not.");
   Counter& generation_tokens =
@@ -163,6 +167,7 @@ void Metrics::follow(std::function<EngineLoad()> load) {
 void Metrics::on_memory(const MemoryReport& report) {
   series_->memory_of("weights").Increment(static_cast<double>(report.weights));
   series_->memory_of("kv").Increment(static_cast<double>(report.kv));
+  series_->memory_of("states").Increment(static_cast<double>(report.states));
   series_->memory_of("scratch").Increment(static_cast<double>(report.scratch));
 }
 

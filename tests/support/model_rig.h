@@ -19,6 +19,7 @@ inline ModelFactory factory_of(const std::string& architecture) {
   if (architecture == "LlamaForCausalLM") return make_llama;
   if (architecture == "MistralForCausalLM") return make_mistral;
   if (architecture == "Qwen2ForCausalLM") return make_qwen2;
+  if (architecture == "TesseraRecurrentForCausalLM") return make_tessera_recurrent;
   return make_qwen3;
 }
 
@@ -41,8 +42,11 @@ class ModelRig {
     limits_.positions_max = kPositions;
     limits_.logit_rows_max = 8;
     limits_.sites_max = 2 * config_.layers;
-    for (const LayerAttention& layer : config_.layer_attention) {
-      const AttentionSpec spec = spec_of(layer);
+    for (int layer = 0; layer < config_.layers; ++layer) {
+      limits_.states |= config_.recurrent[layer];
+      if (config_.recurrent[layer]) group_of_layer_.push_back(-1);
+      if (config_.recurrent[layer]) continue;
+      const AttentionSpec spec = spec_of(config_.layer_attention[layer]);
       size_t group = 0;
       while (group < specs_.size() && !(specs_[group] == spec)) ++group;
       if (group == specs_.size()) specs_.push_back(spec);
@@ -62,6 +66,9 @@ class ModelRig {
     for (int layer = 0; layer < config_.layers; ++layer) {
       kv_.push_back(allocate_kv_layer(*region_, dtype, kPositions / kKvBlockTokens,
                                       config_.kv_heads, config_.head_width));
+      states_.push_back(config_.recurrent[layer]
+                            ? region_->allocate(DType::kF32, {kStateSlots, config_.state_width})
+                            : Tensor{});
     }
     lane_.attach(stream_);
     const absl::Status status = model_->load(folder, stream_);
@@ -96,8 +103,12 @@ class ModelRig {
       }
       plan.groups.push_back(std::move(pages));
     }
+    if (limits_.states) {
+      plan.states.from = {first == 0 ? -1 : kStateSlots - 1};
+      plan.states.to = {kStateSlots - 1};
+    }
     const Batch batch = build_batch(plan, limits_, memory_, stream_);
-    const Pass pass{stream_, batch, memory_, activations_, kv_, group_of_layer_, specs_};
+    const Pass pass{stream_, batch, memory_, activations_, kv_, states_, group_of_layer_, specs_};
     model_->forward(pass);
     std::vector<float> logits(tokens.size() * config_.vocab_size);
     size_t at = 0;
@@ -124,6 +135,7 @@ class ModelRig {
 
  private:
   static constexpr int kPositions = 256;
+  static constexpr int32_t kStateSlots = 3;
 
   ModelConfig config_;
   ComputePool pool_;
@@ -138,6 +150,7 @@ class ModelRig {
   BatchMemory memory_;
   Activations activations_;
   std::vector<KvLayer> kv_;
+  std::vector<Tensor> states_;
 };
 
 }  // namespace tessera

@@ -27,6 +27,7 @@ StepPlan small_plan() {
   group.pages = {0, 2};
   group.tail_begin = group.tail_stride = {0, 0};
   plan.groups = {group};
+  plan.states = {{-1, 3}, {2, 3}, {}, {4}, {5}};
   plan.verdicts = {{Verdict::kRun, Verdict::kRun}};
   plan.logit_rows = {1, 2};
   SampleRow first{}, second{};
@@ -44,6 +45,8 @@ TEST(StepPlan, SurvivesTheWire) {
   EXPECT_EQ(serialize(*again), serialize(plan));
   EXPECT_EQ(again->references, plan.references);
   EXPECT_EQ(again->groups[0].pages, plan.groups[0].pages);
+  EXPECT_EQ(again->states.from, plan.states.from);
+  EXPECT_EQ(again->states.copy_to, plan.states.copy_to);
 }
 
 TEST(StepPlan, EveryTruncationIsRefused) {
@@ -84,6 +87,11 @@ TEST(StepPlan, IndicesOutsideTheirArraysAreNamed) {
   EXPECT_THAT(message_of([](auto& p) { p.samples[0].bias_count = 2; }), HasSubstr("sample row"));
   EXPECT_THAT(message_of([](auto& p) { p.positions[2] = 40; }), HasSubstr("pages end"));
   EXPECT_THAT(message_of([](auto& p) { p.segments[0].verdict_row = 1; }), HasSubstr("verdict_row"));
+  EXPECT_THAT(message_of([](auto& p) { p.states.to.pop_back(); }), HasSubstr("one per segment"));
+  EXPECT_THAT(message_of([](auto& p) { p.states.to[0] = -1; }), HasSubstr("negative state slot"));
+  EXPECT_THAT(message_of([](auto& p) { p.states.copy_to.clear(); }), HasSubstr("not pairs"));
+  EXPECT_THAT(message_of([](auto& p) { p.states.node_slots = {1}; }), HasSubstr("one per node"));
+  EXPECT_THAT(message_of([](auto& p) { p.segments[1].node_begin = 0; }), HasSubstr("tree nodes"));
   EXPECT_THAT(message_of([](auto& p) { p.trees.push_back({0, 9, 0, 0, 0}); }), HasSubstr("tree"));
 }
 

@@ -11,7 +11,7 @@ using ::testing::ElementsAre;
 BranchModel model_of(int layers) {
   BranchModel model{layers, {}};
   for (int layer = 0; layer < layers; ++layer) {
-    model.sites.push_back({layer, Part::kAttention});
+    model.sites.push_back({layer, Part::kMixer});
     model.sites.push_back({layer, Part::kMlp});
   }
   return model;

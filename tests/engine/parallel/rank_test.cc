@@ -37,6 +37,17 @@ TEST(Shard, RanksPartitionHeadsFfnAndVocabulary) {
   }
 }
 
+TEST(Shard, RecurrentLayersAreDividedByChannel) {
+  ModelConfig config = config_of(0, 0, 96, 64);
+  config.state_width = 72;
+  EXPECT_EQ(shard_of(config, 3, 4)->channels.begin, 54);
+  EXPECT_EQ(shard_of(config, 3, 4)->channels.end, 72);
+  EXPECT_EQ(shard_of(config, 3, 4)->kv_heads.size(), 0);
+  config.state_width = 70;
+  EXPECT_THAT(shard_of(config, 0, 4).status().ToString(),
+              ::testing::HasSubstr("state channels (70) cannot be divided among 4 ranks"));
+}
+
 TEST(Shard, KvHeadsAreReplicatedBeyondTheirNumber) {
   const ModelConfig config = config_of(8, 2, 96, 64);
   EXPECT_EQ(shard_of(config, 0, 4)->kv_heads.begin, 0);

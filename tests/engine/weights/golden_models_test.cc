@@ -88,7 +88,7 @@ TEST(GoldenModels, CoverEveryQuirk) {
     tied.insert(config.tied_embeddings);
     biased.insert(config.mlp_bias);
   }
-  EXPECT_EQ(architectures.size(), 4u);
+  EXPECT_EQ(architectures.size(), 5u);
   EXPECT_EQ(ropes.size(), 4u);
   EXPECT_EQ(dtypes.size(), 3u);
   EXPECT_EQ(tied.size(), 2u);

@@ -338,6 +338,21 @@ TEST(ModelConfig, DtypeIsReadInBothDialects) {
             DType::kF16);
 }
 
+TEST(ModelConfig, RecurrentModelsHaveAStateAndNoHeads) {
+  const std::string name = "TesseraRecurrentForCausalLM";
+  const ModelConfig model = parsed(small_with(name, {{"state_size", 80}}));
+  EXPECT_EQ(model.state_width, 80);
+  EXPECT_EQ(model.heads + model.kv_heads + model.head_width, 0);
+  EXPECT_EQ(model.recurrent, std::vector<bool>(4, true));
+  EXPECT_EQ(model.context_limit, 512);
+  EXPECT_EQ(parsed(small(name)).state_width, 64);
+  EXPECT_EQ(parsed(small("LlamaForCausalLM")).state_width, 0);
+  EXPECT_EQ(parsed(small("LlamaForCausalLM")).recurrent, std::vector<bool>(4, false));
+  EXPECT_THAT(refusal(small_with(name, {{"state_size", 0}})), HasSubstr("state_size is 0"));
+  EXPECT_THAT(refusal(small_with(name, {{"state_size", 1 << 20}})), HasSubstr("state_size"));
+  EXPECT_THAT(refusal(small_with(name, {{"model_type", "llama"}})), HasSubstr("tessera_recurrent"));
+}
+
 TEST(ModelConfig, HostileJsonIsOneClearError) {
   ModelFiles files;
   for (const std::string& text :

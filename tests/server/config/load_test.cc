@@ -32,7 +32,8 @@ TEST(Load, ReadsEverySection) {
 server: { grpc_address: "[::1]:1", metrics_address: 127.0.0.1:2, drain_seconds: 5min }
 model: { path: models/x, name: x, dtype: f32, context_tokens: auto }
 device: { backend: reference, isa: avx2, threads: 3, ranks: 2 }
-kv_cache: { bytes: 64MiB, memory_fraction: 0.25, prefix_caching: false, watermark: 0, blocks: 12 }
+kv_cache: { bytes: 64MiB, memory_fraction: 0.25, prefix_caching: false, watermark: 0, blocks: 12,
+            state_slots: 9 }
 schedule: { tokens_per_step: 128, seqs_max: 7, steps_in_flight: 2, step_time_target_seconds: 100ms,
             hand_off_prefill_threshold_tokens: 900 }
 decode: { proposer: { max_n: 5, kind: ngram, ratio: 0.5, name: "12", deep: true } }
@@ -54,6 +55,7 @@ limits: { stall_seconds: 250ms, stream_buffer_bytes: 1MiB }
   EXPECT_EQ(c.engine.kv_cache.bytes, 64u << 20);
   EXPECT_EQ(c.engine.kv_cache.memory_fraction, 0.25);
   EXPECT_FALSE(c.engine.kv_cache.prefix_caching);
+  EXPECT_EQ(c.engine.kv_cache.state_slots, 9);
   EXPECT_EQ(c.engine.schedule.tokens_per_step, 128);
   EXPECT_EQ(c.engine.schedule.steps_in_flight, 2);
   EXPECT_EQ(c.engine.schedule.step_time_target_seconds, 0.1);
@@ -66,8 +68,8 @@ limits: { stall_seconds: 250ms, stream_buffer_bytes: 1MiB }
   EXPECT_EQ(c.engine.attention.params.at("window"), PolicyValue(int64_t{1024}));
   EXPECT_FALSE(c.metrics_enabled);
   EXPECT_EQ(c.stall_seconds, 0.25);
-  EXPECT_EQ(loaded.origins.at("schedule.seqs_max"), "f.yaml:7");
-  EXPECT_EQ(loaded.origins.at("decode.proposer.max_n"), "f.yaml:9");
+  EXPECT_EQ(loaded.origins.at("schedule.seqs_max"), "f.yaml:8");
+  EXPECT_EQ(loaded.origins.at("decode.proposer.max_n"), "f.yaml:10");
 }
 
 TEST(Load, ErrorsNamePlacePathAndNearestName) {

@@ -81,11 +81,18 @@ TEST(Metrics, StepsAddUp) {
 
 TEST(Metrics, LoadAtTheTimeOfReading) {
   Metrics metrics("m");
-  EngineLoad load{.running = 7, .waiting = 8, .blocks_used = 25, .blocks_total = 100};
+  EngineLoad load{.running = 7,
+                  .waiting = 8,
+                  .blocks_used = 25,
+                  .blocks_total = 100,
+                  .state_slots_used = 3,
+                  .state_slots_total = 9};
   metrics.follow([&load] { return load; });
   EXPECT_EQ(plain(metrics, "tessera_requests_running"), 7);
   EXPECT_EQ(plain(metrics, "tessera_requests_waiting"), 8);
   EXPECT_EQ(plain(metrics, "tessera_kv_cache_usage_ratio"), 0.25);
+  EXPECT_EQ(plain(metrics, "tessera_state_slots"), 9);
+  EXPECT_EQ(plain(metrics, "tessera_state_slots_used"), 3);
   load = {.blocks_total = 100};
   EXPECT_EQ(plain(metrics, "tessera_requests_running"), 0);
   EXPECT_EQ(plain(metrics, "tessera_kv_cache_usage_ratio"), 0);
