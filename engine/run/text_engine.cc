@@ -19,6 +19,7 @@ TextEngine::TextEngine(TextEngineParts parts)
     : parts_(std::move(parts)), ledger_(parts_.ledger), costs_(std::move(parts_.cost_samples)) {
   for (int32_t slot = parts_.device_slots - 1; slot >= 0; --slot) free_slots_.push_back(slot);
   heartbeat_ns_ = nanoseconds_now();
+  publish_load();
   thread_ = std::thread([this] { run(); });
 }
 

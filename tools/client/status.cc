@@ -43,6 +43,11 @@ void show_metrics(const std::string& address, std::ostream& out) {
       << "running: " << running.value << ", waiting: " << waiting.value;
   if (absl::SimpleAtod(kv.value, &share))
     out << absl::StrFormat(", KV cache: %.0f %% used", 100 * share);
+  const MetricLine slots = find_metric(*metrics, "tessera_state_slots");
+  if (!slots.value.empty() && slots.value != "0") {
+    out << ", states: " << find_metric(*metrics, "tessera_state_slots_used").value << " of "
+        << slots.value << " used";
+  }
   out << '\n';
 }
 

@@ -20,7 +20,7 @@ BASE = {
     "hidden_act": "silu",
     "hidden_size": 48,
     "intermediate_size": 80,
-    "max_position_embeddings": 2048,
+    "max_position_embeddings": 32768,
     "model_type": "tessera_recurrent",
     "num_hidden_layers": 3,
     "rms_norm_eps": 1e-05,

@@ -3,74 +3,11 @@
 // ones give the same bits alone and in company.
 #include <cmath>
 #include <functional>
-#include <thread>
 
-#include "support/engine_rig.h"
-#include "support/golden.h"
+#include "support/company.h"
 
 namespace tessera {
 namespace {
-
-using Change = std::function<void(EngineConfig&)>;
-
-EngineConfig config_of(const std::string& model, const Change& change) {
-  EngineConfig config = engine_config(golden_folder(model));
-  config.schedule.queue_requests_max = 1000;
-  change(config);
-  return config;
-}
-
-std::vector<TextRequest> requests_of(const std::string& model, int count, int64_t tokens) {
-  std::vector<TextRequest> requests;
-  for (int which = 0; which < count; ++which) {
-    std::vector<int32_t> ids = read_golden(golden_folder(model), which % 2).ids;
-    ids.resize(ids.size() - static_cast<size_t>(which * 3 % 30));
-    TextRequest request = token_request(std::to_string(which), ids, tokens + which % 5);
-    if (which % 3 == 0) {
-      request.sampling.temperature = 0.9;
-      request.sampling.seed = 100 + which;
-    }
-    requests.push_back(std::move(request));
-  }
-  return requests;
-}
-
-using Told = std::vector<std::shared_ptr<Transcript>>;
-
-Told run(Engine& engine, const std::vector<TextRequest>& requests, bool together) {
-  Told told;
-  for (const TextRequest& request : requests) {
-    told.push_back(ask(engine, request));
-    if (!together) told.back()->wait();
-  }
-  for (const auto& one : told) {
-    one->wait();
-    EXPECT_TRUE(one->failure().ok()) << one->failure();
-  }
-  return told;
-}
-
-void expect_nothing_held(Engine& engine) {
-  for (int tries = 0; tries < 500 && engine.load().blocks_used > 0; ++tries) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_EQ(engine.load().blocks_used, 0);
-  EXPECT_EQ(engine.load().running + engine.load().waiting, 0);
-}
-
-void expect_equal_bits(const Told& a, const Told& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t which = 0; which < a.size(); ++which) {
-    EXPECT_EQ(a[which]->outputs()[0].tokens, b[which]->outputs()[0].tokens) << which;
-  }
-}
-
-bool any_differs(const Told& a, const Told& b) {
-  for (size_t which = 0; which < a.size(); ++which) {
-    if (!(a[which]->outputs()[0].tokens == b[which]->outputs()[0].tokens)) return true;
-  }
-  return false;
-}
 
 struct RankCase {
   const char* model;

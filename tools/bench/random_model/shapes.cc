@@ -110,10 +110,31 @@ ModelShape mistral_7b() {
           generation};
 }
 
+// No published checkpoint has this architecture; the sizes are those of a small one.
+ModelShape recurrent_0_4b() {
+  const ordered_json size = {{"num_hidden_layers", 24},
+                             {"hidden_size", 1024},
+                             {"intermediate_size", 2816},
+                             {"state_size", 2048},
+                             {"vocab_size", 32000}};
+  const ordered_json rest = {{"bos_token_id", 1},
+                             {"eos_token_id", 2},
+                             {"max_position_embeddings", 32768},
+                             {"rms_norm_eps", 1e-5},
+                             {"tie_word_embeddings", true}};
+  const ordered_json generation = {{"bos_token_id", 1}, {"eos_token_id", 2}};
+  return {"tessera-recurrent-0.4b", TokenizerStyle::kSentencePiece,
+          with(with(common("TesseraRecurrentForCausalLM", "tessera_recurrent"), size), rest),
+          generation};
+}
+
 std::vector<ModelShape> shapes() {
   return {qwen2("qwen2.5-0.5b", sizes(24, 896, 4864, 14, 2, 151936), 21, 1.1),
-          qwen2("qwen2.5-3b", sizes(36, 2048, 11008, 16, 2, 151936), 70, 1.05), llama_3_2_3b(),
-          qwen3_1_7b(), mistral_7b()};
+          qwen2("qwen2.5-3b", sizes(36, 2048, 11008, 16, 2, 151936), 70, 1.05),
+          llama_3_2_3b(),
+          qwen3_1_7b(),
+          mistral_7b(),
+          recurrent_0_4b()};
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ ModelShape narrow(const std::string& name) {
                                              {"num_attention_heads", 2},
                                              {"num_key_value_heads", 1},
                                              {"head_dim", 16},
+                                             {"state_size", 48},
                                              {"max_window_layers", 0}});
   return shape;
 }
@@ -135,7 +136,7 @@ TEST(WeightFiles, ValuesAreNormalWithTheScaleAndGainsAreOne) {
 TEST(ModelWriter, UnknownShapesAreRefusedWithTheKnownOnes) {
   EXPECT_THAT(std::string(find_shape("gpt-9").status().message()),
               ::testing::HasSubstr("known are qwen2.5-0.5b, qwen2.5-3b, llama-3.2-3b, qwen3-1.7b, "
-                                   "mistral-7b"));
+                                   "mistral-7b, tessera-recurrent-0.4b"));
 }
 
 }  // namespace
