@@ -24,7 +24,10 @@ Daemon daemon_with(std::vector<std::string> settings) {
 std::vector<std::string> generate(const Daemon& daemon, const std::vector<int32_t>& ids,
                                   int64_t tokens, std::vector<std::string> more = {}) {
   std::string text;
-  for (const int32_t id : ids) text += (text.empty() ? "" : ",") + std::to_string(id);
+  for (const int32_t id : ids) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(id);
+  }
   std::vector<std::string> arguments = {"--token-ids",
                                         text,
                                         "--max-tokens",
