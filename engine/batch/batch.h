@@ -50,7 +50,7 @@ struct RowSet {
   Tensor index;      // [T']  i32 rows of the step; empty when all
   Tensor positions;  // [T']  i32
   std::vector<GroupSegments> groups;
-  Tensor modulation;  // [T']  i32 rows of the modulation; empty where branches have no gates
+  Tensor modulation;      // [T']  i32 rows of the modulation; empty where branches have no gates
   Tensor state_segments;  // [S', sizeof(StateSegment)]  u8, empty without recurrent layers
 };
 
