@@ -14,7 +14,6 @@ namespace {
 
 void install_portable(OpTable& table) {
   table.pack_weight = portable::pack_weight;
-  table.add_rows = portable::add_rows;
   table.gather_rows = portable::gather_rows;
   table.scatter_rows = portable::scatter_rows;
   table.embed = portable::embed;
@@ -32,8 +31,13 @@ OpTable build(IsaLevel level) {
   if (level == IsaLevel::kScalar) return table;
   const ChosenTarget chosen(level);
   install_linear(table);
+  install_activate(table);
   install_attention(table);
+  install_conv(table);
+  install_gated_rows(table);
+  install_latents(table);
   install_norm(table);
+  install_probe(table);
   install_recurrence(table);
   install_rope(table);
   install_sample(table);

@@ -8,7 +8,6 @@
 namespace tessera::portable {
 
 Progress pack_weight(Execution&, const PackWeight&);
-Progress add_rows(Execution&, const AddRows&);
 Progress gather_rows(Execution&, const GatherRows&);
 Progress scatter_rows(Execution&, const ScatterRows&);
 Progress embed(Execution&, const Embed&);

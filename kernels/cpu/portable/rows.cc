@@ -1,23 +1,9 @@
 #include <cstring>
 
-#include "kernels/cpu/install.h"
 #include "kernels/cpu/portable/portable.h"
 #include "kernels/cpu/portable/row_tasks.h"
 
 namespace tessera::portable {
-
-Progress add_rows(Execution& execution, const AddRows& a) {
-  // Without fused multiply-add the compiler would call a function per element.
-  if (!a.gate.empty()) return reference_ops().add_rows(execution, a);
-  const int64_t D = a.delta.dim(1);
-  const int32_t* rows = a.rows.as<int32_t>();
-  for_each_row(execution, a.delta.dim(0), 12 * D, [&](int64_t r, int) {
-    const float* __restrict delta = a.delta.row<float>(r);
-    float* __restrict residual = a.residual.row<float>(rows == nullptr ? r : rows[r]);
-    for (int64_t d = 0; d < D; ++d) residual[d] += delta[d];
-  });
-  return Progress::kDone;
-}
 
 Progress gather_rows(Execution& execution, const GatherRows& a) {
   const int64_t size = static_cast<int64_t>(size_of(a.in.dtype));

@@ -13,7 +13,6 @@
 
 #include "kernels/cpu/attention_plan.h"
 #include "kernels/cpu/execution.h"
-#include "kernels/cpu/install.h"
 #include "kernels/cpu/reference/math.h"
 #include "kernels/cpu/simd/install.h"
 
@@ -22,6 +21,7 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
 #include "kernels/cpu/simd/attention_tile_inl.h"
+#include "kernels/cpu/simd/rows_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tessera {
@@ -36,11 +36,12 @@ struct Job {
   AttentionPlan plan;
   int group;  // query heads per KV head
   int Dh;
+  int width;           // Dh rounded up to whole panels
   int64_t head_bytes;  // of one KV head's half of a page
   int64_t page_bytes;  // of all heads
   const RowTile* tiles;
   const SpanRun* runs;
-  float* partials;          // [spans][query_rows][2 + Dh]: maximum, sum, output
+  float* partials;          // [spans][query_rows][2 + width]: maximum, sum, output
   std::byte* workspace;     // per thread
   int64_t workspace_bytes;  // of one thread
 };
@@ -56,6 +57,7 @@ struct Workspace {
   float* whole_sum;
   float* whole_out;
   uint64_t* masks;
+  uint32_t* narrow;   // see SpanState
   std::byte* pages;   // copies of the tile's pages: kTilePages of K, then of V
   std::byte* zeroes;  // half a page of zeros
 };
@@ -78,17 +80,18 @@ class Carver {
 };
 
 Workspace carve(const Job& job, Carver& carver) {
-  const int64_t n = job.plan.query_rows, Dh = job.Dh;
+  const int64_t n = job.plan.query_rows, Dh = job.Dh, width = job.width;
   Workspace w;
   w.q = carver.take<float>(round_up(Dh, kPanelDepth) * n);
   w.scores = carver.take<float>(kAttentionTile * n);
   w.maximum = carver.take<float>(n);
   w.lanes = carver.take<float>(kSumLanes * n);
-  w.out = carver.take<float>(Dh * n);
+  w.out = carver.take<float>(width * n);
   w.whole_maximum = carver.take<float>(n);
   w.whole_sum = carver.take<float>(n);
-  w.whole_out = carver.take<float>(Dh * n);
+  w.whole_out = carver.take<float>(width * n);
   w.masks = carver.take<uint64_t>(job.plan.rows_per_tile);
+  w.narrow = carver.take<uint32_t>(width == Dh ? 0 : kAttentionTile * kPanelColumns);
   w.pages = carver.take<std::byte>(2 * kTilePages * job.head_bytes);
   w.zeroes = carver.take<std::byte>(job.head_bytes);
   return w;
@@ -121,15 +124,32 @@ void load_queries(const Walk& walk) {
     const int64_t at = t * q.stride[0] + head * q.stride[1];
     for (int64_t d = 0; d < padded; d += kLanes) {
       FloatVec value = hn::Zero(FloatTag());
-      if (d < job.Dh) {
+      if (d + kLanes <= job.Dh) {
         value = q.dtype == DType::kBf16 ? load_bf16(q.as<const uint16_t>() + at + d)
                                         : hn::LoadU(FloatTag(), q.as<const float>() + at + d);
+      } else if (d < job.Dh) {
+        HWY_ALIGN float last[kLanes] = {};
+        for (int64_t i = 0; d + i < job.Dh; ++i) {
+          last[i] = q.dtype == DType::kBf16 ? to_f32(q.as<const Bf16>()[at + d + i])
+                                            : q.as<const float>()[at + d + i];
+        }
+        value = hn::Load(FloatTag(), last);
       }
       float* const block =
           walk.work.q + (d / kPanelDepth * walk.state.n + row) * kPanelDepth + d % kPanelDepth;
       hn::Store(value, FloatTag(), block);
     }
   }
+}
+
+// The biases of the tile's rows; null without any. CHECKs that no row or key lies beyond them.
+const float* first_bias(const Walk& walk) {
+  const Tensor& bias = walk.job->args->relative_bias;
+  if (bias.empty()) return nullptr;
+  const int64_t P = (bias.dim(1) + 1) / 2;
+  CHECK_LE(walk.tile->first_row + walk.tile->row_count, P);
+  CHECK_LT(walk.last, P);
+  return bias.row<const float>(walk.tile->kv_head * walk.job->group) + P - 1 - walk.tile->first_row;
 }
 
 Walk begin_walk(const Job& job, const RowTile& tile, int thread) {
@@ -140,17 +160,26 @@ Walk begin_walk(const Job& job, const RowTile& tile, int thread) {
   walk.segment = job.args->segments.as<const AttentionSegment>() + tile.segment;
   walk.work = carve(job, carver);
   walk.state = {.n = tile.row_count * job.group,
+                .group = job.group,
                 .Dh = job.Dh,
+                .width = job.width,
                 .q = walk.work.q,
                 .scores = walk.work.scores,
                 .maximum = walk.work.maximum,
                 .lanes = walk.work.lanes,
-                .out = walk.work.out};
+                .out = walk.work.out,
+                .narrow = job.width == job.Dh ? nullptr : walk.work.narrow,
+                .bias = nullptr,
+                .bias_stride = job.args->relative_bias.stride[0]};
   walk.last = 0;
   for (int row = 0; row < tile.row_count; ++row) {
     walk.last = std::max(walk.last, position_of(walk, row));
   }
+  walk.state.bias = first_bias(walk);
   std::memset(walk.work.zeroes, 0, static_cast<size_t>(job.head_bytes));
+  if (walk.state.narrow != nullptr) {
+    std::fill_n(walk.state.narrow, kAttentionTile * kPanelColumns, 0u);
+  }
   load_queries(walk);
   return walk;
 }
@@ -290,7 +319,7 @@ LinesAhead lines_of(const Walk& walk, int64_t begin, int portions) {
 // How often add_tile asks for lines while it takes `rows` query rows through a whole tile.
 int asks_per_tile(const Job& job, int rows) {
   const int groups = (rows + kBlockRows - 1) / kBlockRows;
-  const int columns = (job.Dh / kPanelColumns + kBlockPanels - 1) / kBlockPanels;
+  const int columns = (job.width / kPanelColumns + kBlockPanels - 1) / kBlockPanels;
   return kHalves * groups * (1 + columns);
 }
 
@@ -314,15 +343,15 @@ void walk_tile(const Walk& walk, int64_t begin) {
   if (committed < 0 || begin + kAttentionTile <= committed) {
     LinesAhead ahead =
         lines_of(walk, begin + kAttentionTile, asks_per_tile(job, (end - first) * group));
-    add_tile<kPaired>(walk.state, first * group, end * group, group, masks, seen,
-                      shared_pages(walk, begin, seen), args.scale, ahead);
+    add_tile<kPaired>(walk.state, first * group, end * group, masks, seen,
+                      shared_pages(walk, begin, seen), args.scale, begin, ahead);
     return;
   }
   LinesAhead none;
   for (int row = first; row < end; ++row) {
     if (masks[row] == 0) continue;
-    add_tile<kPaired>(walk.state, row * group, (row + 1) * group, group, masks, masks[row],
-                      tail_pages(walk, row, begin, masks[row]), args.scale, none);
+    add_tile<kPaired>(walk.state, row * group, (row + 1) * group, masks, masks[row],
+                      tail_pages(walk, row, begin, masks[row]), args.scale, begin, none);
   }
 }
 
@@ -349,47 +378,57 @@ void start_whole(const Walk& walk) {
   const int n = walk.state.n;
   std::fill_n(walk.work.whole_maximum, n, kNoKey);
   std::fill_n(walk.work.whole_sum, n, 0.0f);
-  std::fill_n(walk.work.whole_out, n * walk.job->Dh, 0.0f);
+  std::fill_n(walk.work.whole_out, n * walk.job->width, 0.0f);
 }
 
 // Joins one span's maximum, sum and output of query row `row` to what precedes it.
 void join(const Walk& walk, int row, float maximum, float sum, const float* out) {
   if (maximum == kNoKey) return;
   const FloatTag d;
-  const int Dh = walk.job->Dh;
+  const int width = walk.job->width;
   float& whole_maximum = walk.work.whole_maximum[row];
   float& whole_sum = walk.work.whole_sum[row];
-  float* const whole_out = walk.work.whole_out + row * Dh;
+  float* const whole_out = walk.work.whole_out + row * width;
   const float raised = std::max(whole_maximum, maximum);
   const FloatVec mine = exp_vector(d, hn::Set(d, whole_maximum - raised));
   const FloatVec theirs = exp_vector(d, hn::Set(d, maximum - raised));
   whole_maximum = raised;
   whole_sum =
       hn::GetLane(hn::MulAdd(hn::Set(d, sum), theirs, hn::Mul(hn::Set(d, whole_sum), mine)));
-  for (int i = 0; i < Dh; i += kLanes) {
+  for (int i = 0; i < width; i += kLanes) {
     const FloatVec before = hn::Mul(hn::LoadU(d, whole_out + i), mine);
     hn::StoreU(hn::MulAdd(hn::LoadU(d, out + i), theirs, before), d, whole_out + i);
   }
 }
 
+template <class Out>
+void store_row_result(const float* whole, float sum, int Dh, Out* out) {
+  const FloatTag d;
+  const FloatVec divisor = hn::Set(d, sum), zero = hn::Zero(d);
+  const auto result = [&](int i) HWY_ATTR {
+    return hn::Add(hn::Div(hn::LoadU(d, whole + i), divisor), zero);
+  };
+  int i = 0;
+  for (; i + kLanes <= Dh; i += kLanes) store_row(result(i), out + i);
+  if (i == Dh) return;
+  HWY_ALIGN Out last[kLanes];
+  store_row(result(i), last);
+  std::memcpy(out + i, last, static_cast<size_t>(Dh - i) * sizeof(Out));
+}
+
 void store_result(const Walk& walk) {
   const Job& job = *walk.job;
   const Attention& args = *job.args;
-  const FloatTag d;
-  const FloatVec zero = hn::Zero(d);
   for (int row = 0; row < walk.state.n; ++row) {
     const int64_t t = walk.segment->row_begin + walk.tile->first_row + row / job.group;
     const int64_t head = walk.tile->kv_head * job.group + row % job.group;
     const float sum = walk.work.whole_sum[row];
+    const float* const whole = walk.work.whole_out + row * job.width;
     const int64_t at = t * args.out.stride[0] + head * args.out.stride[1];
-    for (int i = 0; i < job.Dh; i += kLanes) {
-      const FloatVec out = hn::LoadU(d, walk.work.whole_out + row * job.Dh + i);
-      const FloatVec result = hn::Add(hn::Div(out, hn::Set(d, sum)), zero);
-      if (args.out.dtype == DType::kBf16) {
-        store_bf16(round_to_bf16(result), args.out.as<uint16_t>() + at + i);
-      } else {
-        hn::StoreU(result, d, args.out.as<float>() + at + i);
-      }
+    if (args.out.dtype == DType::kBf16) {
+      store_row_result(whole, sum, job.Dh, args.out.as<Bf16>() + at);
+    } else {
+      store_row_result(whole, sum, job.Dh, args.out.as<float>() + at);
     }
     if (!args.lse.empty()) {
       args.lse.row<float>(t)[head] = walk.work.whole_maximum[row] + log_f32(sum);
@@ -403,7 +442,8 @@ void run_whole_tile(const Job& job, int64_t index, int thread) {
   for (int span = 0; span < walk.tile->spans; ++span) {
     walk_span(walk, span);
     for (int row = 0; row < walk.state.n; ++row) {
-      join(walk, row, walk.state.maximum[row], span_sum(walk, row), walk.state.out + row * job.Dh);
+      join(walk, row, walk.state.maximum[row], span_sum(walk, row),
+           walk.state.out + row * job.width);
     }
   }
   store_result(walk);
@@ -412,7 +452,7 @@ void run_whole_tile(const Job& job, int64_t index, int thread) {
 float* partial_of(const Walk& walk, int span, int row) {
   const Job& job = *walk.job;
   const int64_t index = int64_t{walk.tile->first_span + span} * job.plan.query_rows + row;
-  return job.partials + index * (2 + job.Dh);
+  return job.partials + index * (2 + job.width);
 }
 
 void run_spans(const Job& job, int64_t index, int thread) {
@@ -424,8 +464,8 @@ void run_spans(const Job& job, int64_t index, int thread) {
       float* const partial = partial_of(walk, span, row);
       partial[0] = walk.state.maximum[row];
       partial[1] = span_sum(walk, row);
-      std::memcpy(partial + 2, walk.state.out + row * job.Dh,
-                  static_cast<size_t>(job.Dh) * sizeof(float));
+      std::memcpy(partial + 2, walk.state.out + row * job.width,
+                  static_cast<size_t>(job.width) * sizeof(float));
     }
   }
 }
@@ -444,15 +484,13 @@ void join_spans(const Job& job, int64_t index, int thread) {
 
 Progress attention(Execution& execution, const Attention& args) {
   const int64_t Dh = args.q.dim(2);
-  // Panels of V are 16 columns wide; other head widths are for toys.
-  if (Dh % kPanelColumns != 0 || !args.relative_bias.empty())
-    return reference_ops().attention(execution, args);
   ComputePool& pool = execution.pool();
   Job job{};
   job.args = &args;
   job.plan = plan_attention(args, pool.threads());
   job.group = static_cast<int>(args.q.dim(1) / args.k_pages.dim(1));
   job.Dh = static_cast<int>(Dh);
+  job.width = static_cast<int>(round_up(Dh, kPanelColumns));
   job.head_bytes = kKvBlockTokens * Dh * static_cast<int64_t>(size_of(args.q.dtype));
   job.page_bytes = job.head_bytes * args.k_pages.dim(1);
 
@@ -468,7 +506,7 @@ Progress attention(Execution& execution, const Attention& args) {
     job.tiles = tiles;
     job.runs = runs;
     const int64_t partial_rows = job.plan.runs > 0 ? job.plan.spans * job.plan.query_rows : 0;
-    job.partials = carver.take<float>(partial_rows * (2 + Dh));
+    job.partials = carver.take<float>(partial_rows * (2 + job.width));
     job.workspace = carver.take<std::byte>(job.workspace_bytes * pool.threads());
     if (measured) {
       fill_attention_plan(args, job.plan, tiles, runs);

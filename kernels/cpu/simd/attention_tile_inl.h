@@ -60,18 +60,27 @@ struct LinesAhead {
 // The running softmax of `n` query rows over the tiles of one span.
 struct SpanState {
   int n;
+  int group;  // query rows of one token, one after another
   int Dh;
+  int width;       // Dh rounded up to whole panels; what stands beyond Dh is never used
   const float* q;  // [ceil(Dh / 32)][n][32], zero beyond Dh
   float* scores;   // [kHalves][n][32], also p
   float* maximum;  // [n]
   float* lanes;    // [n][16]
-  float* out;      // [n][Dh]
+  float* out;      // [n][width]
+  // The last columns of V where Dh is no multiple of a panel: [kAttentionTile keys' steps][16]
+  // words, zero beyond Dh; else null.
+  uint32_t* narrow;
+  // Of key position 0 for the first token; null without biases. A token further has it one
+  // element lower, a query row of the same token `bias_stride` higher.
+  const float* bias;
+  int64_t bias_stride;
 };
 
 inline void start_span(const SpanState& state) {
   for (int row = 0; row < state.n; ++row) state.maximum[row] = kNoKey;
   std::memset(state.lanes, 0, static_cast<size_t>(state.n) * kSumLanes * sizeof(float));
-  std::memset(state.out, 0, static_cast<size_t>(state.n * state.Dh) * sizeof(float));
+  std::memset(state.out, 0, static_cast<size_t>(state.n * state.width) * sizeof(float));
 }
 
 // bf16 pages hold pairs of bf16 in 32-bit words, f32 pages words of f32: in either, a step of the
@@ -111,22 +120,29 @@ void score_rows(const SpanState& state, int row, const void* const* pages, float
   }
 }
 
-// out[rows][column, + P * 16) += p . v over the 32 keys of one half, which stand in two pages.
+// V of 32 keys in two pages, from some column on; `stride` words from step to step.
+struct ValuePanels {
+  const void* page[2];
+  int64_t stride;
+};
+
+// out[rows][column, + P * 16) += p . v over the 32 keys of one half.
 template <bool kPaired, int R, int P>
-void value_rows(const SpanState& state, int row, const float* p, const void* const* pages,
+void value_rows(const SpanState& state, int row, const float* p, const ValuePanels& values,
                 int column) {
   constexpr int kStepsPerPage = kStepsPerBlock<kPaired> / 2;
-  const Word<kPaired>* const page[2] = {static_cast<const Word<kPaired>*>(pages[0]) + column,
-                                        static_cast<const Word<kPaired>*>(pages[1]) + column};
-  const int64_t Dh = state.Dh;
-  const auto at = [&page, Dh](int64_t step, int panel) HWY_ATTR {
-    return page[step / kStepsPerPage] + step % kStepsPerPage * Dh + panel * kPanelColumns;
+  const Word<kPaired>* const page[2] = {static_cast<const Word<kPaired>*>(values.page[0]),
+                                        static_cast<const Word<kPaired>*>(values.page[1])};
+  const int64_t stride = values.stride;
+  const auto at = [&page, stride](int64_t step, int panel) HWY_ATTR {
+    return page[step / kStepsPerPage] + step % kStepsPerPage * stride + panel * kPanelColumns;
   };
-  add_steps<kPaired, R, P>(p, at, kStepsPerBlock<kPaired>, state.out + row * Dh + column, Dh);
+  add_steps<kPaired, R, P>(p, at, kStepsPerBlock<kPaired>, state.out + row * state.width + column,
+                           state.width);
 }
 
 using ScoreRows = void (*)(const SpanState&, int, const void* const*, float*);
-using ValueRows = void (*)(const SpanState&, int, const float*, const void* const*, int);
+using ValueRows = void (*)(const SpanState&, int, const float*, const ValuePanels&, int);
 template <bool kPaired, int P, int... kRowsLess1>
 constexpr std::array<ScoreRows, sizeof...(kRowsLess1)> score_kernels(
     std::integer_sequence<int, kRowsLess1...>) {
@@ -169,17 +185,45 @@ void score_half(const SpanState& state, int begin, int end, const void* const* p
   });
 }
 
+// Copies the columns of V that fill no whole panel.
+template <bool kPaired>
+void copy_narrow_columns(const SpanState& state, const TilePages& pages) {
+  constexpr int kStepsPerPage = kStepsPerBlock<kPaired> / 2;
+  const int columns = state.Dh % kPanelColumns, first = state.Dh - columns;
+  for (int page = 0; page < kTilePages; ++page) {
+    const uint32_t* in = static_cast<const uint32_t*>(pages.v[page]) + first;
+    uint32_t* out = state.narrow + page * kStepsPerPage * kPanelColumns;
+    for (int step = 0; step < kStepsPerPage; ++step) {
+      for (int c = 0; c < columns; ++c) {
+        out[step * kPanelColumns + c] = in[int64_t{step} * state.Dh + c];
+      }
+    }
+  }
+}
+
 template <bool kPaired>
 void value_half(const SpanState& state, int begin, int end, const float* p,
-                const void* const* pages, LinesAhead& ahead) {
-  for (int column = 0; column < state.Dh; column += kBlockPanels * kPanelColumns) {
-    const bool whole = state.Dh - column >= kBlockPanels * kPanelColumns;
-    const auto& kernels = whole ? kValueRows<kPaired, kBlockPanels> : kValueRows<kPaired, 1>;
+                const void* const* pages, int half, LinesAhead& ahead) {
+  const auto add_panels = [&](const auto& kernels, const ValuePanels& values, int column) {
     for_row_groups(begin, end, [&](int row, int rows) HWY_ATTR {
       ahead.ask();
-      kernels[static_cast<size_t>(rows - 1)](state, row, p + row * kPanelDepth, pages, column);
+      kernels[static_cast<size_t>(rows - 1)](state, row, p + row * kPanelDepth, values, column);
     });
+  };
+  int column = 0;
+  while (state.Dh - column >= kPanelColumns) {
+    const bool wide = state.Dh - column >= kBlockPanels * kPanelColumns;
+    const auto from = [column](const void* page) {
+      return static_cast<const Word<kPaired>*>(page) + column;
+    };
+    add_panels(wide ? kValueRows<kPaired, kBlockPanels> : kValueRows<kPaired, 1>,
+               {{from(pages[0]), from(pages[1])}, state.Dh}, column);
+    column += (wide ? kBlockPanels : 1) * kPanelColumns;
   }
+  if (column == state.Dh) return;
+  constexpr int kPageWords = kStepsPerBlock<kPaired> / 2 * kPanelColumns;
+  const uint32_t* const narrow = state.narrow + half * 2 * kPageWords;
+  add_panels(kValueRows<kPaired, 1>, {{narrow, narrow + kPageWords}, kPanelColumns}, column);
 }
 
 // Where key `key` of the tile stands in a row of scores.
@@ -202,32 +246,44 @@ inline void rescale_row(const SpanState& state, int row, float old_maximum, Floa
   const FloatTag d;
   const FloatVec factor = exp_vector(d, hn::Sub(hn::Set(d, old_maximum), highest));
   float* const lanes = state.lanes + row * kSumLanes;
-  float* const out = state.out + row * state.Dh;
+  float* const out = state.out + row * state.width;
   for (int i = 0; i < kSumLanes; i += kLanes) {
     hn::StoreU(hn::Mul(hn::LoadU(d, lanes + i), factor), d, lanes + i);
   }
-  for (int i = 0; i < state.Dh; i += kLanes) {
+  for (int i = 0; i < state.width; i += kLanes) {
     hn::StoreU(hn::Mul(hn::LoadU(d, out + i), factor), d, out + i);
   }
 }
 
+// Lanes of vector `v` of a tile whose keys are in `visible`.
+HWY_INLINE hn::Mask<FloatTag> lanes_seen(uint64_t visible, int v) {
+  const uint64_t bits = visible >> (v * kLanes);
+  return hn::LoadMaskBits(FloatTag(), reinterpret_cast<const uint8_t*>(&bits));
+}
+
 // Scales, masks and exponentiates one row of scores, and brings its maximum, sum and output up to
-// date. `visible` has a bit per key and is not 0.
-template <bool kPaired>
-HWY_INLINE void softmax_row(const SpanState& state, int row, uint64_t visible, float scale) {
+// date. `visible` has a bit per key and is not 0. `bias` belongs to the tile's first key; biases of
+// other keys than the visible may not exist.
+template <bool kPaired, bool kBiased>
+HWY_INLINE void softmax_row(const SpanState& state, int row, uint64_t visible, float scale,
+                            const float* bias) {
   constexpr int kVectors = kAttentionTile / kLanes;
   const FloatTag d;
   const FloatVec factor = hn::Set(d, scale);
   const float old_maximum = state.maximum[row];
   FloatVec s[kVectors];
   for (int v = 0; v < kVectors; ++v) {
-    s[v] = hn::Mul(factor, hn::LoadU(d, state.scores + score_index(state, row, v * kLanes)));
+    const FloatVec score = hn::LoadU(d, state.scores + score_index(state, row, v * kLanes));
+    if constexpr (kBiased) {
+      s[v] =
+          hn::MulAdd(factor, score, hn::MaskedLoad(lanes_seen(visible, v), d, bias + v * kLanes));
+    } else {
+      s[v] = hn::Mul(factor, score);
+    }
   }
   if (visible != ~uint64_t{0}) {
     for (int v = 0; v < kVectors; ++v) {
-      const uint64_t bits = visible >> (v * kLanes);
-      const auto keep = hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits));
-      s[v] = hn::IfThenElse(keep, s[v], hn::Set(d, kNoKey));
+      s[v] = hn::IfThenElse(lanes_seen(visible, v), s[v], hn::Set(d, kNoKey));
     }
   }
   FloatVec highest = s[0];
@@ -252,14 +308,19 @@ HWY_INLINE void softmax_row(const SpanState& state, int row, uint64_t visible, f
 }
 
 // All rows in one loop, so that the constants of exp stay in registers.
-template <bool kPaired>
-HWY_NOINLINE void softmax_rows(const SpanState& state, int begin, int end, int group,
-                               const uint64_t* masks, float scale) {
+template <bool kPaired, bool kBiased>
+HWY_NOINLINE void softmax_rows(const SpanState& state, int begin, int end, const uint64_t* masks,
+                               float scale, int64_t first_key) {
+  const int group = state.group;
   for (int token = begin / group; token * group < end; ++token) {
     const uint64_t visible = masks[token];
     for (int row = token * group; row < (token + 1) * group; ++row) {
       if (visible != 0) {
-        softmax_row<kPaired>(state, row, visible, scale);
+        const float* bias = nullptr;
+        if constexpr (kBiased) {
+          bias = state.bias + (row - token * group) * state.bias_stride - token + first_key;
+        }
+        softmax_row<kPaired, kBiased>(state, row, visible, scale, bias);
         continue;
       }
       // A row of the tile that sees none of these keys: p = 0 leaves it as it is.
@@ -271,11 +332,12 @@ HWY_NOINLINE void softmax_rows(const SpanState& state, int begin, int end, int g
   }
 }
 
-// Takes query rows [begin, end) through one tile; both are multiples of `group`. masks[row / group]
-// are the keys a row sees; `seen` is their union over these rows, not 0.
+// Takes query rows [begin, end) through the tile whose first key stands at position `first_key`;
+// both are multiples of the group. masks[row / group] are the keys a row sees; `seen` is their
+// union over these rows, not 0.
 template <bool kPaired>
-void add_tile(const SpanState& state, int begin, int end, int group, const uint64_t* masks,
-              uint64_t seen, const TilePages& pages, float scale, LinesAhead& ahead) {
+void add_tile(const SpanState& state, int begin, int end, const uint64_t* masks, uint64_t seen,
+              const TilePages& pages, float scale, int64_t first_key, LinesAhead& ahead) {
   bool needed[kHalves];
   for (int half = 0; half < kHalves; ++half) {
     needed[half] = (seen >> (half * kPanelDepth) & 0xffffffff) != 0;
@@ -283,11 +345,16 @@ void add_tile(const SpanState& state, int begin, int end, int group, const uint6
     score_half<kPaired>(state, begin, end, pages.k + 2 * half,
                         state.scores + half * state.n * kPanelDepth, ahead);
   }
-  softmax_rows<kPaired>(state, begin, end, group, masks, scale);
+  if (state.bias == nullptr) {
+    softmax_rows<kPaired, false>(state, begin, end, masks, scale, first_key);
+  } else {
+    softmax_rows<kPaired, true>(state, begin, end, masks, scale, first_key);
+  }
+  if (state.narrow != nullptr) copy_narrow_columns<kPaired>(state, pages);
   for (int half = 0; half < kHalves; ++half) {
     if (!needed[half]) continue;
     value_half<kPaired>(state, begin, end, state.scores + half * state.n * kPanelDepth,
-                        pages.v + 2 * half, ahead);
+                        pages.v + 2 * half, half, ahead);
   }
 }
 

@@ -13,12 +13,17 @@
 
 namespace tessera {
 
+void install_activate(OpTable& table);    // simd/activate.cc
+void install_attention(OpTable& table);   // simd/attention.cc
+void install_conv(OpTable& table);        // simd/conv.cc
+void install_gated_rows(OpTable& table);  // simd/gated_rows.cc
+void install_latents(OpTable& table);     // simd/latents.cc
 void install_linear(OpTable& table);      // simd/linear.cc
 void install_norm(OpTable& table);        // simd/norm.cc
+void install_probe(OpTable& table);       // simd/probe.cc
 void install_recurrence(OpTable& table);  // simd/recurrence.cc
 void install_rope(OpTable& table);        // simd/rope.cc
 void install_sample(OpTable& table);      // simd/sample.cc
 void install_swiglu(OpTable& table);      // simd/swiglu.cc
-void install_attention(OpTable& table);   // simd/attention.cc
 
 }  // namespace tessera

@@ -1,5 +1,5 @@
-// exp of kernels/cpu/reference/math.h on vectors, once per Highway target, bit for bit. Any compute
-// thread, in FlushSubnormals.
+// exp and the activations of kernels/cpu/reference/math.h on vectors, once per Highway target, bit
+// for bit. Any compute thread, in FlushSubnormals.
 
 // Included once per target: the guard toggles.
 #if defined(TESSERA_CPU_SIMD_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -76,6 +76,65 @@ HWY_INLINE V exp_down_vector(D d, V x) {
   const auto scaled =
       hn::Add(hn::BitCast(di, parts.p), hn::ShiftLeft<23>(hn::BitCast(di, parts.shifted)));
   return hn::IfThenZeroElse(under, hn::BitCast(d, scaled));
+}
+
+// x / (1 + e^y).
+template <class D, class V = hwy::HWY_NAMESPACE::Vec<D>>
+HWY_INLINE V over_one_plus_exp(D d, V x, V y) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  return hn::Div(x, hn::Add(hn::Set(d, 1.0f), exp_vector(d, y)));
+}
+
+template <class D, class V = hwy::HWY_NAMESPACE::Vec<D>>
+HWY_INLINE V silu_vector(D d, V x) {
+  return over_one_plus_exp(d, x, hwy::HWY_NAMESPACE::Neg(x));
+}
+
+template <class D, class V = hwy::HWY_NAMESPACE::Vec<D>>
+HWY_INLINE V quick_gelu_vector(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  return over_one_plus_exp(d, x, hn::Mul(hn::Set(d, -0x1.b3b646p+0f), x));
+}
+
+template <class D, class V = hwy::HWY_NAMESPACE::Vec<D>>
+HWY_INLINE V gelu_tanh_vector(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  const V inner = hn::MulAdd(hn::Mul(hn::Set(d, 0x1.6e4e26p-5f), x), hn::Mul(x, x), x);
+  return over_one_plus_exp(d, x, hn::Mul(hn::Set(d, -0x1.988454p+0f), inner));
+}
+
+template <class D, class V = hwy::HWY_NAMESPACE::Vec<D>>
+HWY_INLINE V gelu_vector(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  const V far = hn::Set(d, 14.0f);
+  const V magnitude = hn::Abs(x);
+  const V t = hn::IfThenElse(hn::Gt(magnitude, far), far, magnitude);
+  const V one = hn::Set(d, 1.0f);
+  const V s = hn::Div(one, hn::MulAdd(hn::Set(d, 0x1.0a3d7p-2f), t, one));
+  V q = hn::Set(d, 0x1.fa339ep-6f);
+  q = hn::MulAdd(q, s, hn::Set(d, -0x1.3ce874p-3f));
+  q = hn::MulAdd(q, s, hn::Set(d, 0x1.0599p-2f));
+  q = hn::MulAdd(q, s, hn::Set(d, -0x1.3e89a8p-3f));
+  q = hn::MulAdd(q, s, hn::Set(d, 0x1.502f32p-3f));
+  q = hn::MulAdd(q, s, hn::Set(d, 0x1.96abc4p-5f));
+  q = hn::MulAdd(q, s, hn::Set(d, 0x1.a77dbp-4f));
+  q = hn::MulAdd(q, s, hn::Set(d, 0x1.a5be8ep-4f));
+  q = hn::MulAdd(q, s, hn::Set(d, 0x1.a9028cp-4f));
+  const V minus_half = hn::Set(d, -0.5f);
+  const V square = hn::Mul(t, t);
+  const V rest = hn::MulSub(t, t, square);
+  const V e = exp_vector(d, hn::Mul(minus_half, square));
+  const V tail = hn::Mul(hn::MulAdd(e, hn::Mul(minus_half, rest), e), hn::Mul(q, s));
+  return hn::Mul(x, hn::IfThenElse(hn::Gt(x, hn::Zero(d)), hn::Sub(one, tail), tail));
+}
+
+template <class D, class V = hwy::HWY_NAMESPACE::Vec<D>>
+HWY_INLINE V mish_vector(D d, V x) {
+  namespace hn = hwy::HWY_NAMESPACE;
+  const V highest = hn::Set(d, 20.0f);
+  const V e = exp_vector(d, hn::IfThenElse(hn::Gt(x, highest), highest, x));
+  const V n = hn::MulAdd(e, e, hn::Add(e, e));
+  return hn::Mul(x, hn::Div(n, hn::Add(n, hn::Set(d, 2.0f))));
 }
 
 }  // namespace HWY_NAMESPACE

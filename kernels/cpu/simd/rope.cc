@@ -35,17 +35,10 @@ const float* normed_head(const float* in, const float* gain, float eps, int64_t 
   return out;
 }
 
-template <class Element>
-void narrow(const float* in, int64_t count, Element* out) {
-  int64_t d = 0;
-  for (; d + kLanes <= count; d += kLanes) store_row(load_row(in + d), out + d);
-  for (; d < count; ++d) store_one(in[d], out + d);
-}
-
 // Without `cos_sin` the head is only converted.
 template <class Out>
 void rotate_head(const float* in, const float* cos_sin, int64_t Dh, Out* out) {
-  if (cos_sin == nullptr) return narrow(in, Dh, out);
+  if (cos_sin == nullptr) return convert_row(in, Dh, out);
   const int64_t half = Dh / 2;
   int64_t d = 0;
   for (; d + kLanes <= half; d += kLanes) {
@@ -98,7 +91,7 @@ void store_token(const RopeAndStore& a, const PageIndex& index, int64_t t, float
     const float* in = row + (a.H + h) * Dh;
     const float* k = normed_head(in, a.k_gain.as<float>(), a.norm_eps, Dh, head_space);
     rotate_head(k, cos_sin, Dh, key_space);
-    narrow(in + a.Hkv * Dh, Dh, value_space);
+    convert_row(in + a.Hkv * Dh, Dh, value_space);
     put_in_pages(a, index, slot, h, key_space, value_space);
   }
 }

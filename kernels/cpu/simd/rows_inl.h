@@ -31,6 +31,14 @@ HWY_INLINE void store_row(FloatVec value, Bf16* out) {
 HWY_INLINE void store_one(float value, float* out) { *out = value; }
 HWY_INLINE void store_one(float value, Bf16* out) { *out = to_bf16(value); }
 
+// out = in, converted.
+template <class Out>
+HWY_INLINE void convert_row(const float* in, int64_t count, Out* out) {
+  int64_t d = 0;
+  for (; d + kLanes <= count; d += kLanes) store_row(load_row(in + d), out + d);
+  for (; d < count; ++d) store_one(in[d], out + d);
+}
+
 // A LaneSum whose lanes are vectors; `d` is a multiple of kLanes.
 struct VectorSum {
   FloatVec lanes[kSumVectors];
@@ -56,24 +64,35 @@ struct VectorSum {
   }
 };
 
+// The total of a LaneSum over D elements: add_vector(sum, lane, d) adds elements [d, d + kLanes) to
+// the lanes from `lane` on, add_one(sum, d) a single one.
+template <class AddVector, class AddOne>
+HWY_INLINE float lane_total(int64_t D, AddVector&& add_vector, AddOne&& add_one) {
+  VectorSum vectors;
+  int64_t d = 0;
+  for (; d + 16 <= D; d += 16) {
+    for (int lane = 0; lane < 16; lane += kLanes) add_vector(vectors, lane, d + lane);
+  }
+  LaneSum sum = vectors.lane_sum();
+  for (; d < D; ++d) add_one(sum, d);
+  return sum.total();
+}
+
 // 1 / sqrt(mean of squares + eps) of D values that value_at(d) gives as vectors and one_at(d)
 // singly.
 template <class ValueAt, class OneAt>
 HWY_INLINE float inverse_rms(int64_t D, float eps, ValueAt&& value_at, OneAt&& one_at) {
-  VectorSum squares;
-  int64_t d = 0;
-  for (; d + 16 <= D; d += 16) {
-    for (int part = 0; part < 16; part += kLanes) {
-      const FloatVec value = value_at(d + part);
-      squares.add_product(part, value, value);
-    }
-  }
-  LaneSum sum = squares.lane_sum();
-  for (; d < D; ++d) {
-    const float value = one_at(d);
-    sum.add_product(d, value, value);
-  }
-  return 1.0f / std::sqrt(sum.total() / static_cast<float>(D) + eps);
+  const float squares = lane_total(
+      D,
+      [&](VectorSum& sum, int lane, int64_t d) HWY_ATTR {
+        const FloatVec value = value_at(d);
+        sum.add_product(lane, value, value);
+      },
+      [&](LaneSum& sum, int64_t d) HWY_ATTR {
+        const float value = one_at(d);
+        sum.add_product(d, value, value);
+      });
+  return 1.0f / std::sqrt(squares / static_cast<float>(D) + eps);
 }
 
 }  // namespace HWY_NAMESPACE

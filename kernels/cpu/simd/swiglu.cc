@@ -24,12 +24,9 @@ constexpr int64_t kPiece = 2048;  // columns per task
 template <class Out>
 void swiglu_piece(const float* HWY_RESTRICT gate, const float* HWY_RESTRICT up, int64_t count,
                   Out* HWY_RESTRICT out) {
-  const FloatTag d;
-  const FloatVec one = hn::Set(d, 1.0f);
   int64_t f = 0;
   for (; f + kLanes <= count; f += kLanes) {
-    const FloatVec x = load_row(gate + f);
-    const FloatVec silu = hn::Div(x, hn::Add(one, exp_vector(d, hn::Neg(x))));
+    const FloatVec silu = silu_vector(FloatTag(), load_row(gate + f));
     store_row(hn::Mul(silu, load_row(up + f)), out + f);
   }
   for (; f < count; ++f) store_one(silu(gate[f]) * up[f], out + f);

@@ -39,6 +39,22 @@ class Step {
     segments_.push_back(segment);
   }
 
+  // `rows` rows that all see all of `context` keys.
+  void add_bidirectional(int context, int rows) {
+    AttentionSegment segment = begin_segment(rows, context);
+    segment.committed = -1;
+    positions_.insert(positions_.end(), static_cast<size_t>(rows), context - 1);
+    segments_.push_back(segment);
+  }
+
+  // A bias for every distance that the segments so far have, and none more.
+  void add_relative_bias() {
+    int64_t P = *std::max_element(positions_.begin(), positions_.end()) + 1;
+    for (const AttentionSegment& segment : segments_) P = std::max<int64_t>(P, segment.row_count);
+    bias_ = random_.elements(shape_.H * (2 * P - 1), DType::kF32);
+    args_.relative_bias = make_tensor(bias_.data(), DType::kF32, {shape_.H, 2 * P - 1});
+  }
+
   // A random tree of `rows` rows after `committed` tokens. Node n stands in the slot of position
   // committed + n; row r sees its ancestors and itself.
   void add_tree(int committed, int rows) {
@@ -197,7 +213,7 @@ class Step {
   std::vector<int32_t> positions_, pages_, tails_;
   std::vector<Spare> spares_;
   int64_t row_count_ = 0, page_count_ = 0;
-  std::vector<std::byte> q_, k_, v_;
+  std::vector<std::byte> q_, k_, v_, bias_;
   Attention args_{};
 };
 
@@ -236,8 +252,13 @@ TEST(AttentionFast, HeadShapes) {
                                                          {4, 4, 24},
                                                          {6, 2, 48},
                                                          {14, 2, 64},
+                                                         {2, 1, 2},
+                                                         {3, 3, 10},
+                                                         {16, 16, 72},
                                                          {5, 1, 80},
+                                                         {6, 3, 40},
                                                          {8, 1, 128},
+                                                         {1, 1, 512},
                                                          {70, 1, 16}}) {
       Step step({shape.H, shape.Hkv, shape.Dh, dtype}, {}, 2);
       step.add_rows(75, 1);
@@ -245,6 +266,46 @@ TEST(AttentionFast, HeadShapes) {
       step.add_rows(130, 17);
       step.finish();
       expect_same_bits(step, 3, true, "Dh " + std::to_string(shape.Dh));
+    }
+  }
+  Step odd({.H = 2, .Hkv = 1, .Dh = 9, .dtype = DType::kF32}, {}, 2);
+  odd.add_rows(75, 1);
+  odd.add_rows(33, 33);
+  odd.finish();
+  expect_same_bits(odd, 3, true, "Dh 9");
+}
+
+// Pictures: all rows see all keys, of their own segment or of a text.
+TEST(AttentionFast, Bidirectional) {
+  for (const DType dtype : {DType::kBf16, DType::kF32}) {
+    for (const int Dh : {64, 72}) {
+      for (const int threads : {1, 3}) {
+        Step step({.H = 3, .Hkv = 3, .Dh = Dh, .dtype = dtype}, {}, 8);
+        step.add_bidirectional(64, 64);
+        step.add_bidirectional(77, 130);
+        step.add_bidirectional(1, 5);
+        step.add_bidirectional(520, 3);
+        step.finish();
+        step.poison_unused_values();
+        expect_same_bits(step, threads, true, "bidirectional");
+      }
+    }
+  }
+}
+
+TEST(AttentionFast, RelativeBias) {
+  for (const DType dtype : {DType::kBf16, DType::kF32}) {
+    for (const HeadShape& shape : std::vector<HeadShape>{{4, 4, 64}, {4, 2, 24}}) {
+      for (const int threads : {1, 3}) {
+        Step step({shape.H, shape.Hkv, shape.Dh, dtype}, {}, 9);
+        step.add_bidirectional(20, 20);
+        step.add_bidirectional(128, 128);
+        step.add_rows(90, 90);
+        step.add_bidirectional(600, 70);
+        step.add_relative_bias();
+        step.finish();
+        expect_same_bits(step, threads, true, "relative bias");
+      }
     }
   }
 }

@@ -82,6 +82,95 @@ TEST(Dry, CountsALayerWithoutMemory) {
   EXPECT_GE(weights.bytes_used(), static_cast<size_t>(wqkv.bytes()));
 }
 
+TEST(Dry, CountsTheOpsOfDiffusion) {
+  DryLog log;
+  Stream stream(dry_ops(), 1 << 16);
+  Region region = Region::dry("scratch");
+  const auto floats = [&](std::initializer_list<int64_t> shape) {
+    return region.allocate(DType::kF32, shape);
+  };
+  const int64_t T = 256, D = 1152, M = 3;
+  const Tensor residual = floats({T, D}), delta = floats({T, D}), modulation = floats({M, 6 * D});
+  const Tensor ints = region.allocate(DType::kI32, {T}), pool = floats({16384});
+  AddLayerNorm norm{};
+  norm.delta = delta;
+  norm.gate = modulation.columns(0, D);
+  norm.row_mod = ints;
+  norm.scale = modulation.columns(D, D);
+  norm.residual = residual;
+  norm.normed = region.allocate(DType::kBf16, {T, D});
+  norm.normalise = true;
+  add_layer_norm(stream, norm);
+  activate(stream, {.in = floats({T, 2 * D}),
+                    .kind = Activation::kGeluTanh,
+                    .out = region.allocate(DType::kBf16, {T, D}),
+                    .gated = true});
+  patchify(stream, {.pool = pool,
+                    .offset = 0,
+                    .channels = 4,
+                    .frames = 1,
+                    .height = 32,
+                    .width = 32,
+                    .patch = 2,
+                    .rows = region.allocate(DType::kBf16, {T, 16})});
+  unpatchify(stream, {.rows = floats({T, 32}),
+                      .pool = pool,
+                      .offset = 4096,
+                      .channels = 4,
+                      .frames = 1,
+                      .height = 32,
+                      .width = 32,
+                      .patch = 2});
+  combine(stream, {.pool = pool,
+                   .entries = region.allocate(DType::kU8, {5, sizeof(CombineEntry)}),
+                   .entry_count = 5});
+  FeaturePut put{};
+  put.rows = residual;
+  put.index = put.slots = ints;
+  put.store = floats({1000, D});
+  put.minus_store = true;
+  feature_put(stream, put);
+  feature_add(stream, {put.store, ints, {}, {}, ints, residual});
+  RowPairs pairs{};
+  pairs.a = residual;
+  pairs.b = put.store;
+  pairs.segments = region.allocate(DType::kI32, {2, 2});
+  relative_l1(stream, {.pairs = pairs, .out = floats({2, 2})});
+  dot_products(stream, {.pairs = pairs, .out = floats({2, 3})});
+  im2col(stream, {.in = region.allocate(DType::kBf16, {64, 512}),
+                  .height = 8,
+                  .width = 8,
+                  .kernel = 3,
+                  .twice = true,
+                  .first = 0,
+                  .out = region.allocate(DType::kBf16, {100, 9 * 512})});
+  GroupNorm group{};
+  group.in = floats({64, 512});
+  group.groups = 32;
+  group.gain = group.bias = floats({512});
+  group.out = region.allocate(DType::kBf16, {64, 512});
+  group_norm(stream, group);
+  add_positions(stream, {floats({16, D / 2}), ints, floats({16, D / 2}), ints, {}, residual});
+  EXPECT_EQ(stream.run_some(dry_execution(log), 100), 12);
+
+  const std::map<std::string, DryTotal> totals = by_name(log);
+  EXPECT_EQ(totals.size(), 12u);
+  EXPECT_EQ(totals.at("add_layer_norm").bytes_read, 2 * T * D * 4 + 2 * M * D * 4 + T * 4);
+  EXPECT_EQ(totals.at("add_layer_norm").bytes_written, T * D * 4 + T * D * 2);
+  EXPECT_EQ(totals.at("activate").bytes_read, 2 * T * D * 4);
+  EXPECT_EQ(totals.at("patchify").bytes_written, T * 16 * 2);
+  EXPECT_EQ(totals.at("unpatchify").bytes_written, 4 * 32 * 32 * 4);
+  EXPECT_EQ(totals.at("combine").bytes_read, int64_t{5 * sizeof(CombineEntry)});
+  EXPECT_EQ(totals.at("feature_put").bytes_read, 2 * T * D * 4 + 2 * T * 4);
+  EXPECT_EQ(totals.at("feature_add").bytes_written, T * D * 4);
+  EXPECT_EQ(totals.at("relative_l1").bytes_read, 2 * T * D * 4 + 16);
+  EXPECT_EQ(totals.at("dot_products").flops, 6.0 * T * D);
+  EXPECT_EQ(totals.at("im2col").bytes_read, 64 * 512 * 2);
+  EXPECT_EQ(totals.at("im2col").bytes_written, 100 * 9 * 512 * 2);
+  EXPECT_EQ(totals.at("group_norm").bytes_read, 2 * 64 * 512 * 4 + 2 * 512 * 4);
+  EXPECT_EQ(totals.at("add_positions").bytes_written, T * D * 4);
+}
+
 TEST(Dry, CollectivesDoNotWait) {
   DryLog log;
   Stream stream(dry_ops(), 1 << 16);

@@ -328,6 +328,104 @@ TEST(Attention, TreeRowsEqualPlainDecodingOfTheirPath) {
   }
 }
 
+// T5's encoder: every row sees every key, with a bias by their distance; also the mask of the
+// diffusion policy, whose row t sees the keys up to t + 1.
+TEST(Attention, PositionsAndBiasesMakeEncoders) {
+  const int32_t T = 70, P = 81;
+  const int64_t H = 2, Dh = 16;
+  const World w = make_world({H, H, Dh}, DType::kF32, {}, {{T, T}}, 21);
+  std::mt19937 random(22);
+  const std::vector<float> bias = test::random_floats(random, H * (2 * P - 1), 2.0f);
+  Device device(test::reference_level());
+  const Placed placed = place(device, w, 1, false);
+  for (const bool biased : {false, true}) {
+    for (const bool shifted : {false, true}) {
+      std::vector<int32_t> positions;
+      std::vector<float> q;
+      for (int32_t row = 0; row < T; ++row) {
+        positions.push_back(shifted ? std::min(row + 1, T - 1) : T - 1);
+        q.insert(q.end(), w.q[0][row].begin(), w.q[0][row].end());
+      }
+      Attention a{};
+      a.q = device.put(DType::kF32, {T, H, Dh}, q);
+      a.k_pages = placed.pages.k;
+      a.v_pages = placed.pages.v;
+      a.segments = device.put_structs(std::vector<AttentionSegment>{{0, T, 0, -1, 0, 0}});
+      a.segment_count = 1;
+      a.positions = device.put_ints(positions);
+      a.pages = device.put_ints(placed.page_ids);
+      a.scale = w.scale;
+      a.out = device.zeros(DType::kF32, {T, H, Dh});
+      if (biased) a.relative_bias = device.put(DType::kF32, {H, 2 * P - 1}, bias);
+      attention(device.stream(), a);
+      const std::vector<float> out = device.get<float>(a.out);
+      for (int32_t i = 0; i < T; ++i) {
+        for (int64_t h = 0; h < H; ++h) {
+          std::vector<double> weights;
+          double sum = 0;
+          for (int32_t j = 0; j <= positions[i]; ++j) {
+            double score = 0;
+            for (int64_t d = 0; d < Dh; ++d) {
+              score += static_cast<double>(w.q[0][i][h * Dh + d]) * w.k[0][j][h * Dh + d];
+            }
+            score *= static_cast<double>(w.scale);
+            if (biased) score += bias[h * (2 * P - 1) + j - i + P - 1];
+            weights.push_back(std::exp(score));
+            sum += weights.back();
+          }
+          for (int64_t d = 0; d < Dh; ++d) {
+            double truth = 0;
+            for (size_t j = 0; j < weights.size(); ++j) {
+              truth += weights[j] / sum * w.v[0][j][h * Dh + d];
+            }
+            ASSERT_NEAR(out[(i * H + h) * Dh + d], truth, 1e-5) << "row " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(AttentionDeathTest, RefusesABiasThatIsTooShort) {
+  for (const test::Level& level : {test::reference_level(), test::cpu_levels().back()}) {
+    for (const int32_t P : {4, 5}) {
+      const auto run = [&] {
+        const World w = make_world({1, 1, 16}, DType::kF32, {}, {{5, 5}}, 1);
+        Device device(level);
+        const Placed placed = place(device, w, 1, false);
+        Attention a{};
+        a.q = a.out = device.zeros(DType::kF32, {5, 1, 16});
+        a.k_pages = placed.pages.k;
+        a.v_pages = placed.pages.v;
+        a.segments = device.put_structs(std::vector<AttentionSegment>{{0, 5, 0, -1, 0, 0}});
+        a.segment_count = 1;
+        a.positions = device.put_ints({4, 4, 4, 4, 4});
+        a.pages = device.put_ints(placed.page_ids);
+        a.relative_bias = device.zeros(DType::kF32, {1, 2 * P - 1});
+        attention(device.stream(), a);
+        device.run();
+      };
+      if (P == 4) {
+        EXPECT_DEATH(run(), "P");
+      } else {
+        run();
+      }
+    }
+  }
+  Device device(test::reference_level());
+  const test::Pages pages = test::make_pages(device, DType::kF32, 1, 1, 16, 0.0f);
+  Attention a{};
+  a.q = a.out = device.zeros(DType::kF32, {1, 1, 16});
+  a.k_pages = pages.k;
+  a.v_pages = pages.v;
+  a.segments = device.put_structs(std::vector<AttentionSegment>{{0, 1, 0, -1, 0, 0}});
+  a.positions = device.put_ints({0});
+  a.relative_bias = device.zeros(DType::kF32, {1, 4});
+  EXPECT_DEATH(attention(device.stream(), a), "offsets % 2");
+  a.relative_bias = device.zeros(DType::kF32, {2, 3});
+  EXPECT_DEATH(attention(device.stream(), a), "relative_bias");
+}
+
 TEST(Attention, RowsOfNoSegmentStayUntouched) {
   const World w = make_world({2, 1, 16}, DType::kF32, {}, {{5, 5}}, 1);
   test::expect_same_bits("rows of no segment", [&](Device& device) {

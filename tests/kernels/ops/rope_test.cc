@@ -17,14 +17,16 @@ struct RopeCase {
   int64_t H, Hkv, Dh;
   DType dtype;
   bool normed;
+  bool rotated = true;
   int64_t T = 6, P = 40, blocks = 3;
   std::vector<int32_t> positions = {0, 1, 39, 7, 7, 20};
   std::vector<int32_t> slots = {0, 17, -1, 47, 16, 5};
   std::vector<float> qkv = {}, cos_sin = {}, q_gain = {}, k_gain = {};
 };
 
-RopeCase make_case(const std::vector<int64_t>& heads, DType dtype, bool normed) {
-  RopeCase c{heads[0], heads[1], heads[2], dtype, normed};
+RopeCase make_case(const std::vector<int64_t>& heads, DType dtype, bool normed,
+                   bool rotated = true) {
+  RopeCase c{heads[0], heads[1], heads[2], dtype, normed, rotated};
   std::mt19937 random(static_cast<unsigned>(c.H * 100 + c.Dh));
   c.qkv = test::random_floats(random, c.T * (c.H + 2 * c.Hkv) * c.Dh, 2.0f);
   for (int64_t position = 0; position < c.P; ++position) {
@@ -45,10 +47,10 @@ RopeCase make_case(const std::vector<int64_t>& heads, DType dtype, bool normed) 
 // q, k pages, v pages
 std::vector<Tensor> run_rope(Device& device, const RopeCase& c) {
   const test::Pages pages = test::make_pages(device, c.dtype, c.blocks, c.Hkv, c.Dh, 123.0f);
-  RopeAndStore a;
+  RopeAndStore a{};
   a.qkv = device.put(DType::kF32, {c.T, (c.H + 2 * c.Hkv) * c.Dh}, c.qkv);
-  a.positions = device.put_ints(c.positions);
-  a.cos_sin = device.put(DType::kF32, {c.P, 2, c.Dh / 2}, c.cos_sin);
+  if (c.rotated) a.positions = device.put_ints(c.positions);
+  if (c.rotated) a.cos_sin = device.put(DType::kF32, {c.P, 2, c.Dh / 2}, c.cos_sin);
   if (c.normed) a.q_gain = device.put(DType::kF32, {c.Dh}, c.q_gain);
   if (c.normed) a.k_gain = device.put(DType::kF32, {c.Dh}, c.k_gain);
   a.norm_eps = 1e-6f;
@@ -56,11 +58,12 @@ std::vector<Tensor> run_rope(Device& device, const RopeCase& c) {
   a.H = static_cast<int>(c.H);
   a.Hkv = static_cast<int>(c.Hkv);
   a.Dh = static_cast<int>(c.Dh);
-  a.q = device.zeros(c.dtype, {c.T, c.H, c.Dh});
+  const Tensor q = device.zeros(c.dtype, {c.T, c.H, c.Dh});
+  if (c.H > 0) a.q = q;
   a.k_pages = pages.k;
   a.v_pages = pages.v;
   rope_and_store(device.stream(), a);
-  return {a.q, a.k_pages, a.v_pages};
+  return {q, a.k_pages, a.v_pages};
 }
 
 // Head `head` (of q, then k, then v) of row t, normalised and rotated in double precision.
@@ -75,6 +78,7 @@ std::vector<double> oracle_head(const RopeCase& c, int64_t t, int64_t head) {
     const std::vector<float>& gain = head < c.H ? c.q_gain : c.k_gain;
     for (int64_t d = 0; d < c.Dh; ++d) x[d] *= inverse * gain[d];
   }
+  if (!c.rotated) return x;
   std::vector<double> out(x.size());
   const int64_t half = c.Dh / 2;
   for (int64_t d = 0; d < half; ++d) {
@@ -97,42 +101,92 @@ TEST(RopeAndStore, SameBitsOnEveryLevel) {
   }
 }
 
-TEST(RopeAndStore, AgreesWithDoublePrecisionAndWritesNothingElse) {
+// As diffusion uses it: nothing is rotated, and cross attention stores keys without queries.
+std::vector<RopeCase> unrotated_cases() {
+  std::vector<RopeCase> cases;
   for (const std::vector<int64_t>& heads : test::read_shapes("heads", 3)) {
     for (const DType dtype : {DType::kBf16, DType::kF32}) {
-      for (const bool normed : {false, true}) {
-        const RopeCase c = make_case(heads, dtype, normed);
-        Device device(test::reference_level());
-        const std::vector<Tensor> out = run_rope(device, c);
-        const std::vector<float> q = device.get_floats(out[0]);
-        std::vector<float> k = device.get_floats(out[1]), v = device.get_floats(out[2]);
-        const double relative = dtype == DType::kBf16 ? 0x1.1p-8 : 0x1p-20;
-        const auto expect_near = [&](float found, double truth) {
-          ASSERT_NEAR(found, truth, std::abs(truth) * relative + 0x1p-19);
-        };
-        for (int64_t t = 0; t < c.T; ++t) {
-          for (int64_t head = 0; head < c.H + 2 * c.Hkv; ++head) {
-            const std::vector<double> truth = oracle_head(c, t, head);
-            for (int64_t d = 0; d < c.Dh; ++d) {
-              if (head < c.H) {
-                expect_near(q[(t * c.H + head) * c.Dh + d], truth[d]);
-                continue;
-              }
-              if (c.slots[t] < 0) continue;
-              const int64_t kv_head = (head - c.H) % c.Hkv;
-              float& stored = head < c.H + c.Hkv
-                                  ? k[test::k_at(dtype, c.Hkv, c.Dh, c.slots[t], kv_head, d)]
-                                  : v[test::v_at(dtype, c.Hkv, c.Dh, c.slots[t], kv_head, d)];
-              expect_near(stored, truth[d]);
-              stored = 123.0f;  // so that what remains shows what else was written
-            }
-          }
+      cases.push_back(make_case(heads, dtype, false, false));
+      cases.push_back(make_case({0, heads[1], heads[2]}, dtype, heads[1] == 2, false));
+    }
+  }
+  cases.push_back(make_case({0, 1, 512}, DType::kBf16, false, false));
+  cases.push_back(make_case({0, 3, 64}, DType::kBf16, true, true));
+  return cases;
+}
+
+TEST(RopeAndStore, SameBitsWithoutRotationOrQueries) {
+  for (const RopeCase& c : unrotated_cases()) {
+    test::expect_same_bits("rope", [&](Device& device) { return run_rope(device, c); });
+  }
+}
+
+TEST(RopeAndStoreDeathTest, RefusesWhatDoesNotFit) {
+  Device device(test::reference_level());
+  const test::Pages pages = test::make_pages(device, DType::kBf16, 1, 2, 8, 0.0f);
+  RopeAndStore good{};
+  good.qkv = device.zeros(DType::kF32, {3, 32});
+  good.slots = device.put_ints({0, 1, 2});
+  good.Hkv = 2;
+  good.Dh = 8;
+  good.k_pages = pages.k;
+  good.v_pages = pages.v;
+  rope_and_store(device.stream(), good);
+  device.run();
+  const auto expect_death = [&](auto&& spoil, const char* words) {
+    RopeAndStore a = good;
+    spoil(a);
+    EXPECT_DEATH(rope_and_store(device.stream(), a), words);
+  };
+  expect_death([](RopeAndStore& a) { a.H = 2; }, "qkv");
+  expect_death([](RopeAndStore& a) { a.H = -2; }, "a.H");
+  expect_death([](RopeAndStore& a) { a.Dh = 4; }, "qkv");
+  expect_death([&](RopeAndStore& a) { a.positions = device.put_ints({0}); }, "positions");
+  expect_death(
+      [&](RopeAndStore& a) {
+        a.cos_sin = device.zeros(DType::kF32, {4, 2, 4});
+      },
+      "positions");
+}
+
+void expect_right(const RopeCase& c) {
+  Device device(test::reference_level());
+  const std::vector<Tensor> out = run_rope(device, c);
+  const std::vector<float> q = device.get_floats(out[0]);
+  std::vector<float> k = device.get_floats(out[1]), v = device.get_floats(out[2]);
+  const double relative = c.dtype == DType::kBf16 ? 0x1.1p-8 : 0x1p-20;
+  const auto expect_near = [&](float found, double truth) {
+    ASSERT_NEAR(found, truth, std::abs(truth) * relative + 0x1p-19);
+  };
+  for (int64_t t = 0; t < c.T; ++t) {
+    for (int64_t head = 0; head < c.H + 2 * c.Hkv; ++head) {
+      const std::vector<double> truth = oracle_head(c, t, head);
+      for (int64_t d = 0; d < c.Dh; ++d) {
+        if (head < c.H) {
+          expect_near(q[(t * c.H + head) * c.Dh + d], truth[d]);
+          continue;
         }
-        for (const float one : k) ASSERT_EQ(one, 123.0f);
-        for (const float one : v) ASSERT_EQ(one, 123.0f);
+        if (c.slots[t] < 0) continue;
+        const int64_t kv_head = (head - c.H) % c.Hkv;
+        float& stored = head < c.H + c.Hkv
+                            ? k[test::k_at(c.dtype, c.Hkv, c.Dh, c.slots[t], kv_head, d)]
+                            : v[test::v_at(c.dtype, c.Hkv, c.Dh, c.slots[t], kv_head, d)];
+        expect_near(stored, truth[d]);
+        stored = 123.0f;  // so that what remains shows what else was written
       }
     }
   }
+  for (const float one : k) ASSERT_EQ(one, 123.0f);
+  for (const float one : v) ASSERT_EQ(one, 123.0f);
+}
+
+TEST(RopeAndStore, AgreesWithDoublePrecisionAndWritesNothingElse) {
+  for (const std::vector<int64_t>& heads : test::read_shapes("heads", 3)) {
+    for (const DType dtype : {DType::kBf16, DType::kF32}) {
+      for (const bool normed : {false, true}) expect_right(make_case(heads, dtype, normed));
+    }
+  }
+  for (const RopeCase& c : unrotated_cases()) expect_right(c);
 }
 
 }  // namespace

@@ -1,0 +1,113 @@
+// Element-wise activations. 20 to 40 vector operations per vector: bound by arithmetic on one core,
+// by memory on all. Rows are cut into pieces so that one row is enough for several threads.
+#include <algorithm>
+
+#include "kernels/cpu/execution.h"
+#include "kernels/cpu/simd/install.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/simd/activate.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "hwy/highway.h"
+#include "kernels/cpu/simd/math_inl.h"
+#include "kernels/cpu/simd/rows_inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tessera {
+namespace HWY_NAMESPACE {
+namespace {
+
+#if HWY_NATIVE_FMA
+
+constexpr int64_t kPiece = 2048;  // columns per task
+
+// One activation in both forms.
+struct Silu {
+  HWY_INLINE FloatVec operator()(FloatVec x) const { return silu_vector(FloatTag(), x); }
+  HWY_INLINE float operator()(float x) const { return silu(x); }
+};
+struct Gelu {
+  HWY_INLINE FloatVec operator()(FloatVec x) const { return gelu_vector(FloatTag(), x); }
+  HWY_INLINE float operator()(float x) const { return gelu(x); }
+};
+struct GeluTanh {
+  HWY_INLINE FloatVec operator()(FloatVec x) const { return gelu_tanh_vector(FloatTag(), x); }
+  HWY_INLINE float operator()(float x) const { return gelu_tanh(x); }
+};
+struct QuickGelu {
+  HWY_INLINE FloatVec operator()(FloatVec x) const { return quick_gelu_vector(FloatTag(), x); }
+  HWY_INLINE float operator()(float x) const { return quick_gelu(x); }
+};
+struct Mish {
+  HWY_INLINE FloatVec operator()(FloatVec x) const { return mish_vector(FloatTag(), x); }
+  HWY_INLINE float operator()(float x) const { return mish(x); }
+};
+
+// `in` and `out` may be the same.
+template <class Function, class Out>
+void activate_piece(const float* in, const float* factor, int64_t count, Out* out) {
+  const Function function;
+  int64_t f = 0;
+  for (; f + kLanes <= count; f += kLanes) {
+    const FloatVec y = function(load_row(in + f));
+    store_row(factor == nullptr ? y : hn::Mul(y, load_row(factor + f)), out + f);
+  }
+  for (; f < count; ++f) {
+    const float y = function(in[f]);
+    store_one(factor == nullptr ? y : y * factor[f], out + f);
+  }
+}
+
+template <class Function>
+Progress run_function(Execution& execution, const Activate& a) {
+  const int64_t F = a.out.dim(1);
+  const int64_t pieces = (F + kPiece - 1) / kPiece;
+  execution.pool().parallel_for(a.out.dim(0) * pieces, [&](int64_t task, int) {
+    const int64_t row = task / pieces, begin = task % pieces * kPiece;
+    const int64_t count = std::min(kPiece, F - begin);
+    const float* const in = a.in.row<float>(row) + begin;
+    const float* const factor = a.gated ? in + F : nullptr;
+    if (a.out.dtype == DType::kBf16) {
+      activate_piece<Function>(in, factor, count, a.out.row<Bf16>(row) + begin);
+    } else {
+      activate_piece<Function>(in, factor, count, a.out.row<float>(row) + begin);
+    }
+  });
+  return Progress::kDone;
+}
+
+Progress run_activate(Execution& execution, const Activate& a) {
+  switch (a.kind) {
+    case Activation::kSilu:
+      return run_function<Silu>(execution, a);
+    case Activation::kGelu:
+      return run_function<Gelu>(execution, a);
+    case Activation::kGeluTanh:
+      return run_function<GeluTanh>(execution, a);
+    case Activation::kQuickGelu:
+      return run_function<QuickGelu>(execution, a);
+    case Activation::kMish:
+      return run_function<Mish>(execution, a);
+  }
+  CHECK(false);
+}
+
+#endif  // HWY_NATIVE_FMA
+
+void fill_activate([[maybe_unused]] OpTable& table) {
+#if HWY_NATIVE_FMA
+  table.activate = run_activate;
+#endif
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace tessera
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tessera {
+HWY_EXPORT(fill_activate);
+void install_activate(OpTable& table) { HWY_DYNAMIC_DISPATCH(fill_activate)(table); }
+}  // namespace tessera
+#endif
