@@ -1,0 +1,49 @@
+"""The noise schedules the models are trained on and the two solvers that look at them: DDPM and DDIM.
+
+Both predict the noise (epsilon). The formulas are those of diffusers' DDPMScheduler (fixed_small
+variance) and DDIMScheduler (leading spacing, no offset, eta 0, final alpha 1).
+"""
+
+import math
+
+import torch
+
+
+def linear_alphas(steps=1000, first=1e-4, last=0.02):
+    """Cumulative products of 1 - beta, [steps]."""
+    return torch.cumprod(1 - torch.linspace(first, last, steps, dtype=torch.float64), 0).float()
+
+
+def squaredcos_alphas(steps=100):
+    level = lambda u: math.cos((u + 0.008) / 1.008 * math.pi / 2) ** 2
+    betas = [min(1 - level((i + 1) / steps) / level(i / steps), 0.999) for i in range(steps)]
+    return torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64), 0).float()
+
+
+def add_noise(x, noise, alpha):
+    """alpha: [B], of each sample's timestep."""
+    alpha = alpha.view(-1, *[1] * (x.dim() - 1))
+    return alpha.sqrt() * x + (1 - alpha).sqrt() * noise
+
+
+def ddpm(predict, x, alphas, generator):
+    """Every timestep of the schedule, samples clipped to [-1, 1]. predict(x, timestep) -> noise."""
+    for t in reversed(range(len(alphas))):
+        a, before = alphas[t], alphas[t - 1] if t > 0 else torch.ones(())
+        beta = 1 - a / before
+        clean = ((x - (1 - a).sqrt() * predict(x, t)) / a.sqrt()).clamp(-1, 1)
+        x = before.sqrt() * beta / (1 - a) * clean + (a / before).sqrt() * (1 - before) / (1 - a) * x
+        if t > 0:
+            variance = ((1 - before) / (1 - a) * beta).clamp(min=1e-20)
+            x = x + variance.sqrt() * torch.randn(x.shape, generator=generator)
+    return x
+
+
+def ddim(predict, x, alphas, steps):
+    ratio = len(alphas) // steps
+    for t in reversed(range(0, ratio * steps, ratio)):
+        a, before = alphas[t], alphas[t - ratio] if t >= ratio else torch.ones(())
+        noise = predict(x, t)
+        clean = (x - (1 - a).sqrt() * noise) / a.sqrt()
+        x = before.sqrt() * clean + (1 - before).sqrt() * noise
+    return x
