@@ -25,18 +25,14 @@ def main():
     (args.state / "normaliser.json").write_text(json.dumps(demonstrations.normaliser()))
     run = loop.Run(PolicyTransformer(shape), args, weight_decay=1e-3)
 
-    @torch.compile(dynamic=False)
-    def loss_of_batch(x, timestep, observed, noise):
-        with torch.autocast("cpu", torch.bfloat16):
-            predicted = run.model(x, timestep, observed)
-        return F.mse_loss(predicted.float(), noise)
-
     def loss_of(run):
         generator = run.generator()
         observed, actions = demonstrations.batch(ROWS, generator)
         timestep = torch.randint(len(alphas), (ROWS,), generator=generator)
         noise = torch.randn(actions.shape, generator=generator)
-        return loss_of_batch(add_noise(actions, noise, alphas[timestep]), timestep, observed, noise)
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted = run.model(add_noise(actions, noise, alphas[timestep]), timestep, observed)
+        return F.mse_loss(predicted.float(), noise)
 
     run.train(loss_of)
 
