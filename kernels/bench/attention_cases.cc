@@ -9,6 +9,7 @@ namespace {
 struct AttentionShape {
   int64_t H, Hkv, Dh;
   int sequences, rows, context;
+  bool bidirectional = false;  // every row sees the whole context
 };
 
 // Pages of every sequence lie scattered, as they do in a daemon that has run for a while.
@@ -42,7 +43,9 @@ class AttentionStep {
       for (int64_t page = 0; page < pages_each; ++page) {
         pages_.push_back(static_cast<int32_t>((page * s.sequences + sequence) * kScatter % blocks));
       }
-      for (int row = 0; row < s.rows; ++row) positions_.push_back(s.context - s.rows + row);
+      for (int row = 0; row < s.rows; ++row) {
+        positions_.push_back(s.bidirectional ? s.context - 1 : s.context - s.rows + row);
+      }
     }
     args_.q = make_tensor(q_.data(), DType::kBf16, {T, s.H, s.Dh});
     args_.k_pages =
@@ -89,7 +92,26 @@ BenchCase attention_case(const ModelShape& model, int sequences, int rows, int c
   return c;
 }
 
+BenchCase picture_case(const ModelShape& model, int sequences, int rows) {
+  const AttentionShape s = {model.H, model.Hkv, model.Dh, sequences, rows, rows, true};
+  BenchCase c{.op = "attention",
+              .shape = std::string(model.name) + " picture S " + std::to_string(sequences) +
+                       " rows " + std::to_string(rows),
+              .bytes = 2.0 * 2.0 * static_cast<double>(s.Hkv * s.Dh) * rows * sequences,
+              .flops = 4.0 * static_cast<double>(s.H * s.Dh) * rows * rows * sequences,
+              .prepare = nullptr};
+  c.prepare = [s](const OpTable& ops, Execution& execution) {
+    auto step = std::make_shared<AttentionStep>(s);
+    return [step, &ops, &execution] { step->run(ops, execution); };
+  };
+  return c;
+}
+
 }  // namespace
+
+std::vector<BenchCase> picture_attention_cases(const ModelShape& model) {
+  return {picture_case(model, 1, 256), picture_case(model, 4, 256), picture_case(model, 1, 1024)};
+}
 
 std::vector<BenchCase> attention_cases(const ModelShape& model) {
   std::vector<BenchCase> cases;

@@ -38,4 +38,15 @@ std::vector<BenchCase> step_cases(const ModelShape& model, const std::vector<int
 // Decoding of several sequences at some contexts, and prompts.
 std::vector<BenchCase> attention_cases(const ModelShape& model);
 
+// A diffusion transformer (queries, keys and values have H heads; F is wide and not gated).
+constexpr ModelShape kSmallDit = {"dit-small", 384, 1536, 0, 12, 6, 6, 64};
+constexpr ModelShape kDitXl = {"dit-xl", 1152, 4608, 0, 28, 16, 16, 72};
+
+// Products of a block, its element-wise ops, and attention of all rows over all keys.
+std::vector<BenchCase> block_products(const ModelShape& model, int64_t rows);
+std::vector<BenchCase> block_rows(const ModelShape& model, int64_t rows);
+std::vector<BenchCase> picture_attention_cases(const ModelShape& model);
+// The picture decoder's convolutions (windows and product of one chunk of rows) and norms.
+std::vector<BenchCase> decoder_cases();
+
 }  // namespace tessera

@@ -108,6 +108,15 @@ std::vector<BenchCase> linear_cases(const ModelShape& model, const std::vector<i
   return cases;
 }
 
+std::vector<BenchCase> block_products(const ModelShape& m, int64_t rows) {
+  std::vector<BenchCase> cases;
+  for (const ProductShape& p : {ProductShape{"qkv", 3 * m.D, m.D}, ProductShape{"o", m.D, m.D},
+                                ProductShape{"up", m.F, m.D}, ProductShape{"down", m.D, m.F}}) {
+    cases.push_back(product_case(m, p, rows));
+  }
+  return cases;
+}
+
 std::vector<BenchCase> step_cases(const ModelShape& model, const std::vector<int64_t>& rows) {
   std::vector<ProductShape> all;
   for (int64_t layer = 0; layer < model.L; ++layer) {

@@ -100,6 +100,14 @@ int run(const Options& options) {
     for (auto& c : attention_cases(model)) cases.push_back(c);
   }
   for (auto& c : step_cases(kQwen05B, {1, 2, 4, 8, 16, 32})) cases.push_back(c);
+  for (const ModelShape& model : {kSmallDit, kDitXl}) {
+    for (const int64_t rows : {256, 512, 1024}) {
+      for (auto& c : block_products(model, rows)) cases.push_back(c);
+      for (auto& c : block_rows(model, rows)) cases.push_back(c);
+    }
+    for (auto& c : picture_attention_cases(model)) cases.push_back(c);
+  }
+  for (auto& c : decoder_cases()) cases.push_back(c);
   std::printf("isa %s, threads %d. Peaks are medians sampled between the runs of each case.\n",
               std::string(name_of(*isa)).c_str(), pool.threads());
   std::printf("%-10s %-54s %11s %7s %6s %8s %6s   %6s %8s\n", "op", "shape", "us", "GB/s", "of",
