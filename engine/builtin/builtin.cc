@@ -1,6 +1,11 @@
 #include "engine/builtin/builtin.h"
 
+#include "engine/branch/policies/bac.h"
+#include "engine/branch/policies/delta_cache.h"
+#include "engine/branch/policies/first_block_cache.h"
 #include "engine/branch/policies/layer_skip.h"
+#include "engine/branch/policies/pab.h"
+#include "engine/branch/policies/uniform_reuse.h"
 #include "engine/decode/proposers/ngram.h"
 #include "engine/denoise/guidance/adaptive_guidance.h"
 #include "engine/denoise/guidance/classifier_free.h"
@@ -31,6 +36,11 @@ const Builtin& builtin() {
     made->guidance_policies.add<ClassifierFree, ClassifierFreeParams>("classifier_free");
     made->plain_guidance = "classifier_free";
     made->guidance_policies.add<AdaptiveGuidance, AdaptiveGuidanceParams>("adaptive_guidance");
+    made->cache_policies.add<Pab, PabParams>("pab");
+    made->cache_policies.add<DeltaCache, DeltaCacheParams>("delta_cache");
+    made->cache_policies.add<Bac, BacParams>("bac");
+    made->cache_policies.add<FirstBlockCache, FirstBlockCacheParams>("first_block_cache");
+    made->cache_policies.add<UniformReuse, UniformReuseParams>("uniform_reuse");
     return made;
   }();
   return *list;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/branch/branch_policy.h"
+#include "engine/branch/cache_policy.h"
 #include "engine/decode/proposer.h"
 #include "engine/denoise/guidance.h"
 #include "engine/denoise/solver_registry.h"
@@ -20,6 +21,7 @@ struct Builtin {
   BranchPolicies branch_policies{"branch policy"};
   Solvers solvers;
   GuidancePolicies guidance_policies{"guidance policy"};
+  CachePolicies cache_policies{"cache policy"};
   std::string plain_guidance;  // of a request that names none; its parameter is "scale"
 };
 

@@ -10,6 +10,7 @@
 #include "engine/batch/batch.h"
 #include "engine/batch/site_rows.h"
 #include "engine/branch/residual.h"
+#include "engine/branch/site_kind.h"
 #include "engine/layers/activations.h"
 #include "kernels/core/memory.h"
 #include "kernels/core/stream.h"
@@ -33,8 +34,6 @@ enum class RowLayout : uint8_t {
   kMemory,    // row t with condition rows 0..t+1
   kJoint,     // image rows and context rows of a segment, all with all
 };
-
-enum class SiteKind : uint8_t { kSelf, kTemporal, kCross, kJoint, kMlp, kMlpContext };
 
 struct DenoiserSite {
   int block = 0;
