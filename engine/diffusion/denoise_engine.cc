@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/diffusion/denoise_step.h"
+#include "engine/diffusion/job_start.h"
 #include "engine/diffusion/step_work.h"
 
 namespace tessera {
@@ -193,79 +195,13 @@ void DenoiseEngine::admit_waiting() {
     job.admitted = Clock::now();
     job.timings.queue_seconds = seconds_between(job.submitted, job.admitted);
     running_.splice(running_.end(), waiting_, waiting_.begin());
-    if (absl::Status status = prepare(job); !status.ok()) fail(job, status);
+    absl::Status status = start_job(*parts_.worker, parts_.rules.facts, job);
+    if (!status.ok()) fail(job, status);
   }
   int64_t position = 0;
   for (const std::unique_ptr<Job>& job : waiting_) {
     if (job->told_position != position) job->sink->post(JobQueued{position});
     job->told_position = position++;
-  }
-}
-
-absl::Status DenoiseEngine::prepare(Job& job) {
-  const DenoiserFacts& facts = parts_.rules.facts;
-  absl::StatusOr<PositionRows> positions =
-      parts_.worker->denoiser().positions(job.shape, parts_.worker->stream());
-  if (!positions.ok()) return positions.status();
-  job.positions = *std::move(positions);
-  for (const JobBranch& branch : job.branches) {
-    if (branch.prompt.values.empty()) continue;
-    parts_.worker->condition(branch.prompt.values, facts.prompt_width, branch.pages,
-                             facts.condition_first_key, branch.context_store);
-  }
-  const int64_t elements = job.shape.elements();
-  for (size_t which = 0; which < job.samples.size(); ++which) {
-    JobSample& sample = job.samples[which];
-    std::vector<float> noise(elements);
-    if (job.request.latents.has_value()) {
-      const float* const given = job.request.latents->values.data() + which * elements;
-      std::copy(given, given + elements, noise.begin());
-    } else {
-      sample.draws->draw(NoisePurpose::kLatents, 0, noise);
-    }
-    parts_.worker->upload(sample.latents, noise);
-  }
-  return absl::OkStatus();
-}
-
-void DenoiseEngine::modulate_when_due(Job& job) {
-  if (job.step % DenoiseWorker::kWindow != 0) return;
-  const std::vector<float>& all = job.solver->steps().timesteps;
-  const size_t count =
-      std::min<size_t>(DenoiseWorker::kWindow, all.size() - static_cast<size_t>(job.step));
-  for (const JobSample& sample : job.samples) {
-    for (size_t which = 0; which < job.branches.size(); ++which) {
-      const JobBranch& branch = job.branches[which];
-      parts_.worker->modulate({.slot = sample.branches[which].modulation_slot,
-                               .timesteps = std::span(all).subspan(job.step, count),
-                               .label = branch.label,
-                               .pooled = branch.pooled.values,
-                               .extra = job.extra});
-    }
-  }
-}
-
-void DenoiseEngine::add_to_plan(Job& job, DenoisePlan& plan) const {
-  for (const JobSample& sample : job.samples) {
-    for (size_t which = 0; which < job.branches.size(); ++which) {
-      const JobBranch& branch = job.branches[which];
-      const SampleBranch& held = sample.branches[which];
-      PlannedSegment planned;
-      DenoiseSegment& segment = planned.segment;
-      segment.shape = job.shape;
-      segment.row_count = static_cast<int32_t>(job.tokens);
-      segment.context_count = branch.context_store >= 0 ? static_cast<int32_t>(branch.keys()) : 0;
-      segment.input_offset = sample.latents;
-      segment.output_offset = held.output_offset;
-      segment.modulation =
-          held.modulation_slot * DenoiseWorker::kWindow + job.step % DenoiseWorker::kWindow;
-      segment.condition_keys =
-          static_cast<int32_t>(branch.keys() + parts_.rules.facts.condition_first_key);
-      segment.context_store = branch.context_store;
-      planned.positions = &job.positions;
-      planned.condition_pages = branch.pages;
-      plan.segments.push_back(std::move(planned));
-    }
   }
 }
 
@@ -293,61 +229,22 @@ void DenoiseEngine::step() {
     views.push_back(view);
     jobs.push_back(job.get());
   }
-  std::vector<Job*> chosen;
+  DenoiseStep step(*parts_.worker, parts_.rules);
   StepShape shape;
-  DenoisePlan plan;
-  DenoiseReport report;
   for (const size_t index : choose_jobs(views, parts_.limits)) {
-    Job& job = *jobs[index];
-    modulate_when_due(job);
-    add_to_plan(job, plan);
-    shape.rows += views[index].next_step.rows;
-    shape.contexts += views[index].next_step.contexts;
-    shape.pairs += views[index].next_step.pairs;
-    const int64_t branches = job.segments() * parts_.rules.sites;
-    job.summary.computed += branches;
-    report.computed += branches;
-    if (job.request.trace) job.trace.emplace_back(parts_.rules.sites, 'C');
-    job.given_seconds += parts_.cost->predict(views[index].next_step);
-    chosen.push_back(&job);
+    const StepShape& alone = views[index].next_step;
+    shape.rows += alone.rows;
+    shape.contexts += alone.contexts;
+    shape.pairs += alone.pairs;
+    jobs[index]->given_seconds += parts_.cost->predict(alone);
+    step.add(*jobs[index]);
   }
-  parts_.worker->launch(plan);
-  append_solver_steps(chosen);
-  parts_.worker->wait();
-  report.jobs = static_cast<int64_t>(chosen.size());
+  DenoiseReport report = step.run();
   report.rows = shape.rows;
   report.device_seconds = seconds_between(now, Clock::now());
   report.predicted_seconds = parts_.cost->predict(shape);
   if (parts_.observer != nullptr) parts_.observer->on_denoise(report);
-  for (Job* job : chosen) finish_step(*job);
-}
-
-// Combinations of all jobs at the same place of their lists go in one call: they touch different
-// samples, so none reads what another writes.
-void DenoiseEngine::append_solver_steps(const std::vector<Job*>& jobs) {
-  std::vector<std::vector<CombineEntry>> stages;
-  const auto add = [&stages](size_t stage, const CombineEntry& entry) {
-    if (stages.size() <= stage) stages.resize(stage + 1);
-    stages[stage].push_back(entry);
-  };
-  for (Job* job : jobs) {
-    const int64_t elements = job->shape.elements();
-    const std::vector<Combination> combinations = job->solver->step(job->step);
-    const bool draws = reads_noise(combinations);
-    for (JobSample& sample : job->samples) {
-      if (draws) {
-        std::vector<float> noise(elements);
-        sample.draws->draw(NoisePurpose::kStep, job->step, noise);
-        parts_.worker->upload(sample.noise, noise);
-      }
-      add(0, guided_output(*job, sample));
-      size_t stage = 1;
-      for (const Combination& combination : combinations) {
-        add(stage++, entry_of(combination, sample, elements));
-      }
-    }
-  }
-  for (const std::vector<CombineEntry>& stage : stages) parts_.worker->combine_pool(stage);
+  for (Job* job : step.jobs()) finish_step(*job);
 }
 
 void DenoiseEngine::finish_step(Job& job) {

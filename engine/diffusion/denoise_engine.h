@@ -56,11 +56,7 @@ class DenoiseEngine final : public DiffusionEngine {
   void take_cancels();
   void expire_deadlines();
   void admit_waiting();
-  absl::Status prepare(Job& job);
   void step();
-  void modulate_when_due(Job& job);
-  void add_to_plan(Job& job, DenoisePlan& plan) const;
-  void append_solver_steps(const std::vector<Job*>& jobs);
   void finish_step(Job& job);
   void complete(Job& job);
   void take_decoded();
