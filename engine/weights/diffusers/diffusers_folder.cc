@@ -20,6 +20,16 @@ void drop_leftovers(TensorFiles& files) {
   }
 }
 
+// A component's tensors; where a folder holds only the half-precision variant, that one.
+absl::StatusOr<TensorFiles> open_tensors(const std::string& folder, const std::string& stem) {
+  const auto has = [&](std::string_view end) {
+    return path_exists(concat(folder, "/", stem, end));
+  };
+  const bool plain = has(".safetensors") || has(".safetensors.index.json");
+  return TensorFiles::open(folder,
+                           !plain && has(".fp16.safetensors") ? concat(stem, ".fp16") : stem);
+}
+
 absl::StatusOr<PipelineFiles> read_files(const std::string& path) {
   PipelineFiles files;
   for (const std::string& name : pipeline_file_names()) {
@@ -64,7 +74,7 @@ absl::Status DiffusersFolder::open_transformer(const std::string& path) {
   const bool policy = std::holds_alternative<DiffusionPolicyConfig>(config_.transformer);
   absl::StatusOr<TensorFiles> files =
       policy ? TensorFiles::open(path, kTransformersStem)
-             : TensorFiles::open(concat(path, "/transformer"), kDiffusersStem);
+             : open_tensors(concat(path, "/transformer"), kDiffusersStem);
   if (!files.ok()) return files.status();
   if (!std::holds_alternative<Sd3Config>(config_.transformer)) drop_leftovers(*files);
   if (const auto* dit = std::get_if<DitConfig>(&config_.transformer)) {
@@ -81,7 +91,7 @@ absl::Status DiffusersFolder::open_transformer(const std::string& path) {
 }
 
 absl::Status DiffusersFolder::open_vae(const std::string& path) {
-  absl::StatusOr<TensorFiles> files = TensorFiles::open(concat(path, "/vae"), kDiffusersStem);
+  absl::StatusOr<TensorFiles> files = open_tensors(concat(path, "/vae"), kDiffusersStem);
   if (!files.ok()) return files.status();
   settle_decoder(*config_.vae, *files);
   absl::Status checked = files->check_exactly(kAutoencoderKlClass, expected_tensors(*config_.vae));
@@ -91,7 +101,7 @@ absl::Status DiffusersFolder::open_vae(const std::string& path) {
 
 absl::Status DiffusersFolder::open_text_encoder(const std::string& path) {
   absl::StatusOr<TensorFiles> files =
-      TensorFiles::open(concat(path, "/text_encoder"), kTransformersStem);
+      open_tensors(concat(path, "/text_encoder"), kTransformersStem);
   if (!files.ok()) return files.status();
   settle_encoder(*files);
   absl::Status checked = files->check_exactly(kT5Class, expected_tensors(*config_.text_encoder));

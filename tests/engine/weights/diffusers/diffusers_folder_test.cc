@@ -123,6 +123,18 @@ TEST(DiffusersFolder, ShardsAndSymlinksWork) {
   EXPECT_THAT(refusal(folder), HasSubstr("without '/' or a leading '.'"));
 }
 
+TEST(DiffusersFolder, TheHalfPrecisionVariantServesWhereItIsAlone) {
+  const TemporaryFolder folder;
+  write_small_folder(folder, small_files("DiTPipeline"));
+  const std::string variant = "transformer/diffusion_pytorch_model.fp16.safetensors";
+  folder.write(variant, tensor_bytes(tensors_of("DiTPipeline", kTransformer), "F16"));
+  EXPECT_EQ(DiffusersFolder::open(folder.path())->weight_dtype(), DType::kF32);
+  std::filesystem::remove(folder.path(kTransformer));
+  const absl::StatusOr<DiffusersFolder> opened = DiffusersFolder::open(folder.path());
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(opened->weight_dtype(), DType::kF16);
+}
+
 std::vector<ExpectedTensor> with_copies(const std::string& except = "") {
   std::vector<ExpectedTensor> tensors = tensors_of("DiTPipeline", kTransformer);
   const std::string first = "transformer_blocks.0.norm1.emb.";
