@@ -1,5 +1,5 @@
-// tokenizer.model: a SentencePiece model, with the added and special tokens that the folder's
-// smaller files name around it, as the Llama tokenizer of transformers reads them.
+// tokenizer.model, or spiece.model: a SentencePiece model, with the added and special tokens that
+// the folder's smaller files name around it, as the Llama tokenizer of transformers reads them.
 #include <algorithm>
 #include <utility>
 
@@ -72,8 +72,8 @@ void take_model_names(const ModelProto& proto, FolderFacts* facts) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TokenizerParts>> load_sentence_piece_tokenizer(
-    const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "tokenizer.model";
+    const std::filesystem::path& folder, const char* name) {
+  const std::filesystem::path path = folder / name;
   const absl::StatusOr<std::string> bytes = read_file(path, kMaxFileBytes);
   if (!bytes.ok()) return bytes.status();
   absl::StatusOr<ModelProto> proto = parse_model_proto(*bytes, path.string());

@@ -19,13 +19,16 @@ Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& folder) {
   std::error_code error;
-  const bool has_json = std::filesystem::exists(folder / "tokenizer.json", error);
-  if (!has_json && !std::filesystem::exists(folder / "tokenizer.model", error)) {
+  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name, error); };
+  // T5's own file comes first: the tokenizer.json beside it says the same in another way.
+  const bool has_t5 = has(kT5ModelName), has_json = !has_t5 && has("tokenizer.json");
+  if (!has_t5 && !has_json && !has(kSentencePieceName)) {
     return absl::NotFoundError(
         concat(folder.string(), ": has neither tokenizer.json nor tokenizer.model"));
   }
   absl::StatusOr<std::unique_ptr<TokenizerParts>> parts =
-      has_json ? load_json_tokenizer(folder) : load_sentence_piece_tokenizer(folder);
+      has_json ? load_json_tokenizer(folder)
+               : load_sentence_piece_tokenizer(folder, has_t5 ? kT5ModelName : kSentencePieceName);
   if (!parts.ok()) return parts.status();
   return std::unique_ptr<Tokenizer>(new Tokenizer(*std::move(parts)));
 }

@@ -3,9 +3,10 @@
 // once.
 //
 // A folder's tokenizer.json (byte-level or SentencePiece-converted BPE) is followed to the letter
-// of the `tokenizers` library 0.23; a folder that has tokenizer.model only, to that of
-// SentencePiece and of the Llama tokenizer of transformers. What is outside that is refused at
-// load, naming file, key and value. engine/tokenize/README.md lists what is supported.
+// of the `tokenizers` library 0.23; a folder that has tokenizer.model only, or T5's spiece.model,
+// to that of SentencePiece and of the Llama tokenizer of transformers (which adds no end token as
+// T5's does). What is outside that is refused at load, naming file, key and value.
+// engine/tokenize/README.md lists what is supported.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +36,8 @@ struct EncodeOptions {
 
 class Tokenizer {
  public:
-  // NOT_FOUND if the folder has neither tokenizer.json nor tokenizer.model; INVALID_ARGUMENT if
-  // what is there is broken or not supported.
+  // NOT_FOUND if the folder has none of tokenizer.json, tokenizer.model and spiece.model;
+  // INVALID_ARGUMENT if what is there is broken or not supported.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> load(const std::filesystem::path& folder);
   ~Tokenizer();
 

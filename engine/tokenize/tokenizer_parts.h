@@ -42,8 +42,10 @@ struct TokenizerParts {
 // Reads folder/tokenizer.json.
 absl::StatusOr<std::unique_ptr<TokenizerParts>> load_json_tokenizer(
     const std::filesystem::path& folder);
-// Reads folder/tokenizer.model.
+// Reads folder/name, one of these two names.
+inline constexpr const char* kSentencePieceName = "tokenizer.model";
+inline constexpr const char* kT5ModelName = "spiece.model";
 absl::StatusOr<std::unique_ptr<TokenizerParts>> load_sentence_piece_tokenizer(
-    const std::filesystem::path& folder);
+    const std::filesystem::path& folder, const char* name);
 
 }  // namespace tessera
