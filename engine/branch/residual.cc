@@ -66,7 +66,9 @@ void Residual::finish(int site, const Tensor& delta, const Tensor& gate) {
     pending_gate_ = gate;
     pending_set_ = computing(site);
   }
-  if (has_features) {
+  if (has_features && !sites_.features[site].reused.empty()) {
+    // What an earlier branch gave comes first, whether anybody computes here or not.
+    if (delta.empty()) flush();
     for (const FeatureRows& reused : sites_.features[site].reused) add_kept(reused, gate);
   }
 }

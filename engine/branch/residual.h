@@ -78,8 +78,10 @@ class Residual {
     finish(site, active == nullptr ? Tensor{} : branch(*active, begin(*active, norm)), gate);
   }
 
-  // The two halves of add(), for a branch that two streams share. REQUIRES: every begin() is
-  // followed by finish() of the same site before anything else is asked of this stream.
+  // The two halves of add(), for branches that share something: two streams that meet, or two
+  // branches that start from the same rows (both begin before one finishes, and flush() stands
+  // between the two finishes). REQUIRES: every begin() is followed by finish() of the same site,
+  // but for a branch that adds nothing.
   const RowSet* computing(int site) const {
     const int set = sites_.set_of_site.empty() ? 0 : sites_.set_of_site[site];
     return set < 0 ? nullptr : &sites_.row_sets[set];

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "engine/batch/array_layout.h"
 #include "engine/denoiser/denoise_plan.h"
@@ -115,13 +116,19 @@ void add_segment(const DenoiseSegment& segment, const DenoiserSite& site, RowOrd
 // Lays out sets and features site by site; equal sets are laid out once.
 class SiteLayout {
  public:
-  SiteLayout(const DenoisePlan& plan, const DenoiseBatch& batch, ArrayLayout& layout)
-      : plan_(plan), batch_(batch), layout_(layout) {}
+  SiteLayout(const DenoisePlan& plan, const DenoiseBatch& batch, int64_t pages_max,
+             ArrayLayout& layout)
+      : plan_(plan), batch_(batch), pages_max_(pages_max), layout_(layout) {}
 
   void add(size_t index, const DenoiserSite& site, DenoiseBatch& batch) {
     std::vector<bool> active;
     for (const PlannedSegment& planned : plan_.segments) {
       active.push_back(computes(decision_at(planned, index).verdict));
+    }
+    // Streams that meet do so in the pages of whoever computes, so none computes alone.
+    if (site.layout == RowLayout::kJoint) {
+      if (site.context) CHECK(active == joint_);
+      joint_ = active;
     }
     if (std::none_of(active.begin(), active.end(), [](bool computing) { return computing; })) {
       batch.set_of_site.push_back(-1);
@@ -132,6 +139,7 @@ class SiteLayout {
         known_.try_emplace({site.layout, site.context, active}, static_cast<int>(orders_.size()));
     if (is_new) {
       orders_.push_back(order_of(site, active));
+      CHECK_LE(orders_.back().next_page, pages_max_);
       batch.row_sets.push_back(row_set(site, active, orders_.back()));
     }
     batch.set_of_site.push_back(found->second);
@@ -201,6 +209,7 @@ class SiteLayout {
   SiteFeatures features(size_t index, const DenoiserSite& site,
                         const std::vector<int32_t>& computing) {
     SiteFeatures all;
+    if (!site.adds) return all;
     for (const bool gated : {false, true}) {
       std::vector<int32_t> from, kept_slots, kept_modulation, to, slots, modulation;
       std::map<int32_t, int32_t> output_row;  // stream row -> row of the branch's output
@@ -236,7 +245,9 @@ class SiteLayout {
 
   const DenoisePlan& plan_;
   const DenoiseBatch& batch_;
+  const int64_t pages_max_;
   ArrayLayout& layout_;
+  std::vector<bool> joint_;  // who computes at the last joint site
   std::map<std::tuple<RowLayout, bool, std::vector<bool>>, int> known_;
   std::vector<RowOrder> orders_;
 };
@@ -256,29 +267,51 @@ void place_rows(const DenoisePlan& plan, DenoiseBatch& batch) {
   batch.context_rows = context;
 }
 
+bool runs_first_block(const PlannedSegment& planned) {
+  return std::none_of(planned.ranges.begin(), planned.ranges.end(), [](const RangeDecision& range) {
+    return range.first_block == 0 && range.verdict == FeatureVerdict::kReuse;
+  });
+}
+
+void lay_out_positions(const DenoisePlan& plan, ArrayLayout& layout, DenoiseBatch& batch) {
+  std::vector<int32_t> a, b, late;
+  for (const PlannedSegment& planned : plan.segments) {
+    if (planned.positions == nullptr) continue;
+    const PositionRows& rows = *planned.positions;
+    a.insert(a.end(), rows.a.begin(), rows.a.end());
+    b.insert(b.end(), rows.b.begin(), rows.b.end());
+    if (runs_first_block(planned)) {
+      late.insert(late.end(), rows.late.begin(), rows.late.end());
+    } else {
+      late.insert(late.end(), rows.late.size(), rows.no_late);
+    }
+  }
+  batch.position_a = layout.array(a);
+  batch.position_b = layout.array(b);
+  batch.position_late = layout.array(late);
+}
+
 void lay_out_segments(const DenoisePlan& plan, ArrayLayout& layout, DenoiseBatch& batch) {
-  std::vector<int32_t> modulation, context_modulation, a, b, rows, keys, pages, store;
+  std::vector<int32_t> modulation, context_modulation, rows, keys, pages, store;
+  std::set<int32_t> first_pages;
   for (size_t which = 0; which < plan.segments.size(); ++which) {
     const PlannedSegment& planned = plan.segments[which];
     DenoiseSegment& segment = batch.segments[which];
     modulation.insert(modulation.end(), segment.row_count, segment.modulation);
     context_modulation.insert(context_modulation.end(), segment.context_count, segment.modulation);
-    if (planned.positions != nullptr) {
-      a.insert(a.end(), planned.positions->a.begin(), planned.positions->a.end());
-      b.insert(b.end(), planned.positions->b.begin(), planned.positions->b.end());
-    }
     segment.condition_page = static_cast<int32_t>(pages.size());
     pages.insert(pages.end(), planned.condition_pages.begin(), planned.condition_pages.end());
     rows.push_back(segment.modulation);
-    keys.push_back(planned.condition_pages.empty() ? -1 : planned.condition_pages[0] * kTokens);
+    // Samples of a job share their condition's pages, and a first key needs to be written once.
+    const bool mine =
+        !planned.condition_pages.empty() && first_pages.insert(planned.condition_pages[0]).second;
+    keys.push_back(mine ? planned.condition_pages[0] * kTokens : -1);
     for (int32_t at = 0; at < segment.context_count; ++at) {
       store.push_back(segment.context_store + at);
     }
   }
   modulation.insert(modulation.end(), context_modulation.begin(), context_modulation.end());
   batch.modulation = layout.array(modulation);
-  batch.position_a = layout.array(a);
-  batch.position_b = layout.array(b);
   batch.segment_modulation = layout.array(rows);
   batch.first_key_slots = layout.array(keys);
   batch.context_rows_in_store = layout.array(store);
@@ -301,7 +334,7 @@ int64_t DenoiseBatchLimits::integers_max() const {
                            arrays_per_site * ArrayLayout::kAlignIntegers;
   const int64_t condition_pages = segments_max * (condition_rows_max / kTokens + 1);
   const int64_t per_range = 8 * rows + 8 * ArrayLayout::kAlignIntegers;
-  return sites * per_site + segments_max * per_range + 6 * rows + pages_max() + condition_pages +
+  return sites * per_site + segments_max * per_range + 7 * rows + pages_max() + condition_pages +
          2 * segments_max + 16 * ArrayLayout::kAlignIntegers;
 }
 
@@ -314,7 +347,8 @@ DenoiseBatch build_denoise_batch(const DenoisePlan& plan, const std::vector<Deno
   CHECK_LE(static_cast<int>(plan.segments.size()), limits.segments_max);
   ArrayLayout layout(memory.integers);
   lay_out_segments(plan, layout, batch);
-  SiteLayout by_site(plan, batch, layout);
+  lay_out_positions(plan, layout, batch);
+  SiteLayout by_site(plan, batch, limits.pages_max(), layout);
   for (size_t site = 0; site < sites.size(); ++site) by_site.add(site, sites[site], batch);
   std::map<std::pair<int, int>, bool> ranges;
   for (const PlannedSegment& planned : plan.segments) {

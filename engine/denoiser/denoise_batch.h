@@ -40,6 +40,9 @@ struct DenoiserSite {
   SiteKind kind = SiteKind::kSelf;
   RowLayout layout = RowLayout::kFlat;
   bool context = false;  // a branch of the context stream (joint models)
+  // False: the branch only lends keys and values to its twin in the other stream; it adds nothing,
+  // so there is nothing to keep.
+  bool adds = true;
 };
 
 // A sinusoid of the timestep: frequencies exp(-ln(10000) j / (half - shift)).
@@ -51,6 +54,11 @@ struct TimeEmbedding {
 // Rows of the position tables that each image token of a segment adds, in token order.
 struct PositionRows {
   std::vector<int32_t> a, b;  // b is empty where one table holds all columns
+  // Of a table that is added within the first block (the frames of a video); empty where there is
+  // none. `no_late` is its row of zeros, for segments that do not run the first block: what they
+  // reuse of it holds the addition already.
+  std::vector<int32_t> late;
+  int32_t no_late = 0;
 };
 
 // The latents of one sample under one guidance branch.
@@ -88,10 +96,10 @@ struct DenoiseBatch {
   std::vector<int> set_of_site;
   std::vector<SiteFeatures> features;  // per site
   std::vector<RangeSite> ranges, context_ranges;
-  Tensor modulation;              // [T] i32 rows of the modulation
-  Tensor position_a, position_b;  // [T - context_rows] i32
-  Tensor segment_modulation;      // [segments] i32
-  Tensor first_key_slots;         // [segments] i32: slot of each condition's first key
+  Tensor modulation;                             // [T] i32 rows of the modulation
+  Tensor position_a, position_b, position_late;  // [T - context_rows] i32, or empty
+  Tensor segment_modulation;                     // [segments] i32
+  Tensor first_key_slots;  // [segments] i32: slot of each condition's first key; -1 = another's too
   Tensor context_rows_in_store;   // [context_rows] i32
   Tensor pages, condition_pages;  // [*] i32 page ids that row sets' segments point into
 

@@ -32,11 +32,12 @@ struct DenoiserFacts {
   int64_t prompt_width = 0;      // kPrompt: of prompt rows; kObservation: of one observation
   int64_t prompt_tokens_max = 0;
   int condition_first_key =
-      0;                     // keys before those of the condition's rows: one that changes by step
-  int64_t pooled_width = 0;  // 0 = no pooled prompt
-  int extra_conditions = 0;  // scalars beside the timestep (PixArt: height, width, aspect ratio)
-  bool guided = true;        // the network knows an unconditional branch
-  int context_layers = 0;    // layers that keep K and V of the condition in pages
+      0;  // keys before those of the condition's rows: one that changes by step
+  bool context_stream = false;  // the condition's rows are a second stream of every step
+  int64_t pooled_width = 0;     // 0 = no pooled prompt
+  int extra_conditions = 0;     // scalars beside the timestep (PixArt: height, width, aspect ratio)
+  bool guided = true;           // the network knows an unconditional branch
+  int context_layers = 0;       // layers that keep K and V of the condition in pages
   int heads = 0, head_width = 0;
 };
 

@@ -7,7 +7,6 @@
 namespace tessera {
 namespace {
 
-constexpr int kTimeWidth = 256;
 constexpr float kEpsilon = 1e-6f;  // of the first and the last norm; the second's is in the config
 constexpr int kParts = 6;
 
@@ -16,45 +15,33 @@ std::string block_name(int block) { return "transformer_blocks." + std::to_strin
 }  // namespace
 
 Dit::Dit(const DitConfig& config, DType dtype, Region& weights)
-    : config_(config), dtype_(dtype), positions_(weights, config.width()) {
+    : config_(config),
+      dtype_(dtype),
+      positions_(weights, config.width()),
+      patch_(patch_layer(weights, dtype, config)) {
   const int64_t D = config.width();
-  const int64_t inputs = int64_t{config.in_channels} * config.patch * config.patch;
-  const int64_t outputs = int64_t{config.out_channels} * config.patch * config.patch;
   facts_.conditioning = Conditioning::kClass;
   facts_.latent_channels = config.in_channels;
   facts_.patch = config.patch;
   facts_.width = D;
   facts_.modulation_width = (kParts * config.layers + 2) * D;
-  facts_.time_width = kTimeWidth;
+  facts_.time_width = kSinusoidWidth;
   facts_.time = {.cosine_first = true, .shift = 1};
   facts_.classes = config.classes;
   facts_.heads = config.heads;
   facts_.head_width = config.head_width;
 
-  patch_ = LinearLayer(weights, dtype,
-                       {{"pos_embed.proj",
-                         D,
-                         inputs,
-                         {0, D},
-                         {0, inputs},
-                         {D, config.in_channels, config.patch, config.patch}}},
-                       true);
   // Every block carries the same embedders; the folder was checked for that.
   const std::string embedders = block_name(0) + "norm1.emb.";
-  time_ = VectorEmbedder(weights, dtype, embedders + "timestep_embedder", kTimeWidth, D);
-  classes_ = LinearLayer(weights, dtype,
-                         {{embedders + "class_embedder.embedding_table",
-                           config.classes + 1,
-                           D,
-                           {0, config.classes + 1},
-                           {0, D},
-                           {}}},
-                         false);
+  time_ = VectorEmbedder(weights, dtype, embedders + "timestep_embedder", kSinusoidWidth, D);
+  classes_ = LinearLayer(
+      weights, dtype,
+      {whole_part(embedders + "class_embedder.embedding_table", config.classes + 1, D)}, false);
   for (int index = 0; index < config.layers; ++index) {
     const std::string at = block_name(index);
     Block block;
-    block.modulation = LinearLayer(
-        weights, dtype, {{at + "norm1.linear", kParts * D, D, {0, kParts * D}, {0, D}, {}}}, true);
+    block.modulation =
+        LinearLayer(weights, dtype, {whole_part(at + "norm1.linear", kParts * D, D)}, true);
     block.attention = SelfAttention(
         weights, dtype,
         {at + "attn1.to_q", at + "attn1.to_k", at + "attn1.to_v", at + "attn1.to_out.0"},
@@ -63,10 +50,8 @@ Dit::Dit(const DitConfig& config, DType dtype, Region& weights)
                             Activation::kGeluTanh);
     blocks_.push_back(std::move(block));
   }
-  final_modulation_ =
-      LinearLayer(weights, dtype, {{"proj_out_1", 2 * D, D, {0, 2 * D}, {0, D}, {}}}, true);
-  answer_ =
-      LinearLayer(weights, dtype, {{"proj_out_2", outputs, D, {0, outputs}, {0, D}, {}}}, true);
+  final_modulation_ = LinearLayer(weights, dtype, {whole_part("proj_out_1", 2 * D, D)}, true);
+  answer_ = answer_layer(weights, dtype, "proj_out_2", config);
 }
 
 std::vector<DenoiserSite> Dit::sites() const {
@@ -87,15 +72,7 @@ int64_t Dit::image_tokens(const LatentShape& shape) const {
 }
 
 void Dit::allocate_scratch(Region& scratch, const DenoiserLimits& limits) {
-  const int64_t pixels = int64_t{config_.patch} * config_.patch;
-  scratch_ = allocate_denoiser_scratch(scratch, dtype_,
-                                       {.width = config_.width(),
-                                        .ffn_width = 4 * config_.width(),
-                                        .patch_inputs = config_.in_channels * pixels,
-                                        .patch_outputs = config_.out_channels * pixels,
-                                        .heads = config_.heads,
-                                        .head_width = config_.head_width},
-                                       limits);
+  scratch_ = allocate_denoiser_scratch(scratch, dtype_, patch_scratch_widths(config_), limits);
 }
 
 absl::Status Dit::load(const TensorFiles& files, Stream& stream) {
@@ -121,11 +98,11 @@ absl::StatusOr<PositionRows> Dit::positions(const LatentShape& shape, Stream& st
 
 void Dit::modulate(const ModulationPass& pass) const {
   const int64_t n = pass.time.dim(0), D = config_.width();
-  const Tensor sum = scratch_.condition.rows(0, n), time = scratch_.delta.rows(0, n);
-  const Tensor narrow = scratch_.time_narrow.rows(0, n);
+  const Tensor sum = scratch_.condition.rows(0, n), narrow = scratch_.time_narrow.rows(0, n);
+  const Tensor time = pass.out.columns(0, D);  // until the columns get what they are for
   time_(pass.stream, scratch_, pass.time, time);
   tessera::embed(pass.stream, {.tokens = pass.labels, .table = classes_.weight(), .residual = sum});
-  add_rows(pass.stream, {.delta = time, .rows = {}, .residual = sum, .gate = {}, .row_mod = {}});
+  add_rows(pass.stream, {.delta = time, .rows = {}, .residual = sum});
   activate(pass.stream, {.in = sum, .kind = Activation::kSilu, .out = narrow});
   for (size_t block = 0; block < blocks_.size(); ++block) {
     blocks_[block].modulation(
@@ -167,24 +144,11 @@ void Dit::blocks(const DenoisePass& pass, int first, int end) const {
 }
 
 void Dit::head(const DenoisePass& pass) const {
-  const int64_t T = pass.batch.rows, D = config_.width();
-  const Tensor final_parts = pass.memory.modulation.columns(kParts * D * config_.layers, 2 * D);
-  const Tensor normed = scratch_.normed.rows(0, T);
-  add_layer_norm(pass.stream, {.delta = {},
-                               .gate = {},
-                               .row_mod = pass.batch.modulation,
-                               .rows = {},
-                               .gain = {},
-                               .bias = {},
-                               .scale = final_parts.columns(D, D),
-                               .shift = final_parts.columns(0, D),
-                               .residual = scratch_.residual.rows(0, T),
-                               .normed = normed,
-                               .eps = kEpsilon,
-                               .normalise = true});
-  const Tensor answers = scratch_.answers.rows(0, T);
-  answer_(pass.stream, normed, answers);
-  place_answers(pass, answers, config_.patch, config_.in_channels);
+  const int64_t D = config_.width(), column = kParts * D * config_.layers;
+  answer_patches(pass, scratch_, answer_,
+                 BranchNorm::modulated(pass.memory.modulation.columns(column + D, D),
+                                       pass.memory.modulation.columns(column, D), kEpsilon),
+                 config_.patch, config_.in_channels);
 }
 
 }  // namespace tessera

@@ -12,10 +12,30 @@
 
 namespace tessera {
 
+// A linear of [outputs, inputs], held as a whole.
+LinearPart whole_part(const std::string& name, int64_t outputs, int64_t inputs);
+
+// RMS norms over each head of q and k: tensors [head width], and the epsilon.
+struct HeadNorms {
+  std::string q, k;
+  float epsilon = 0;
+};
+
 // softmax(q k^T / sqrt(Dh)) v of the rows that meet at a site, then the output projection.
 class SelfAttention {
  public:
+  // Checkpoint tensors side by side, with biases if `bias`. Without q a stream only lends its keys
+  // and values to another; then there is no `out`.
+  struct Tensors {
+    std::vector<LinearPart> qkv;
+    bool queries = true;
+    bool bias = true;
+    LinearPart out{};
+    HeadNorms norms{};
+  };
+
   SelfAttention() = default;
+  SelfAttention(Region& weights, DType dtype, Tensors tensors, int heads, int head_width);
   // `names` are q, k, v, out; a bias each if `bias`.
   SelfAttention(Region& weights, DType dtype, const std::vector<std::string>& names, int heads,
                 int head_width, bool bias);
@@ -24,19 +44,36 @@ class SelfAttention {
   Tensor operator()(const DenoisePass& pass, const DenoiserScratch& scratch, const RowSet& active,
                     const Tensor& normed) const;
 
+  // Its halves, for streams that meet: all of them store before one reads. What lies between is in
+  // scratch.q and the step's pages.
+  void store(const DenoisePass& pass, const DenoiserScratch& scratch, const RowSet& active,
+             const Tensor& normed) const;
+  Tensor read(const DenoisePass& pass, const DenoiserScratch& scratch, const RowSet& active) const;
+
  private:
   int heads_ = 0, head_width_ = 0;
+  bool queries_ = true;
+  HeadNorms norms_;
   LinearLayer qkv_, out_;
+  Tensor q_gain_, k_gain_;  // [Dh] f32, or empty
 };
 
 // The same with keys and values of the condition, which condition() stores once per job.
 class CrossAttention {
  public:
   CrossAttention() = default;
+  CrossAttention(Region& weights, DType dtype, const LinearPart& q,
+                 const std::vector<LinearPart>& kv, const LinearPart& out, int heads,
+                 int head_width, bool bias);
+  // `names` are q, k, v, out.
   CrossAttention(Region& weights, DType dtype, const std::vector<std::string>& names, int heads,
                  int head_width, int64_t condition_width, bool bias);
   absl::Status load(const TensorFiles& files, Stream& stream) const;
-  // K and V of `rows` [n, condition_width] to `slots` [n] of `pages`.
+  // K and V of `rows` [n, condition_width], side by side: out [n, 2D] f32.
+  void project(Stream& stream, const Tensor& rows, const Tensor& out) const {
+    kv_(stream, rows, out);
+  }
+  // The same to `slots` [n] of `pages`.
   void store(Stream& stream, const DenoiserScratch& scratch, const Tensor& rows,
              const Tensor& slots, const KvLayer& pages) const;
   Tensor operator()(const DenoisePass& pass, const DenoiserScratch& scratch, const RowSet& active,

@@ -18,18 +18,30 @@ struct DenoiserScratch {
   Tensor patches;   // [T, C*p*p]  activation type
   Tensor answers;   // [T, p*p*C'] f32
   // modulate(): rows of time.
-  Tensor time_wide;    // [n, D]  f32
-  Tensor time_narrow;  // [n, D]  activation type
+  Tensor time_wide;    // [n, E]  f32
+  Tensor time_narrow;  // [n, E]  activation type
   Tensor condition;    // [n, D]  f32
   // condition(): rows of the condition.
-  Tensor prompt_wide;  // [c, D]   f32
-  Tensor prompt;       // [c, D]   activation type
-  Tensor prompt_kv;    // [c, 2D]  f32
+  Tensor prompt_wide;    // [c, E]   f32
+  Tensor prompt_narrow;  // [c, E]   activation type
+  Tensor prompt;         // [c, D]   activation type
+  Tensor prompt_kv;      // [c, 2D]  f32
+
+  // The same for a stream whose rows begin at row `first` of a step.
+  DenoiserScratch from_row(int64_t first) const {
+    DenoiserScratch rest = *this;
+    for (Tensor* const part : {&rest.residual, &rest.normed, &rest.qkv, &rest.q, &rest.mixed,
+                               &rest.wide, &rest.ffn, &rest.delta}) {
+      *part = part->rows(first, part->dim(0) - first);
+    }
+    return rest;
+  }
 };
 
 struct ScratchWidths {
   int64_t width = 0, ffn_width = 0, patch_inputs = 0, patch_outputs = 0;
   int heads = 0, head_width = 0;
+  int64_t embedder_width = 0;  // E, inside the embedders of time and condition; 0 = D
 };
 
 inline DenoiserScratch allocate_denoiser_scratch(Region& region, DType dtype,
@@ -37,6 +49,7 @@ inline DenoiserScratch allocate_denoiser_scratch(Region& region, DType dtype,
                                                  const DenoiserLimits& limits) {
   const int64_t T = limits.rows_max, D = widths.width, F = widths.ffn_width;
   const int64_t n = limits.modulation_rows, c = limits.condition_rows;
+  const int64_t E = widths.embedder_width == 0 ? D : widths.embedder_width;
   DenoiserScratch s;
   s.residual = region.allocate(DType::kF32, {T, D});
   s.normed = region.allocate(dtype, {T, D});
@@ -48,11 +61,12 @@ inline DenoiserScratch allocate_denoiser_scratch(Region& region, DType dtype,
   s.delta = region.allocate(DType::kF32, {T, D});
   s.patches = region.allocate(dtype, {T, widths.patch_inputs});
   s.answers = region.allocate(DType::kF32, {T, widths.patch_outputs});
-  s.time_wide = region.allocate(DType::kF32, {n, D});
-  s.time_narrow = region.allocate(dtype, {n, D});
+  s.time_wide = region.allocate(DType::kF32, {n, E});
+  s.time_narrow = region.allocate(dtype, {n, E});
   s.condition = region.allocate(DType::kF32, {n, D});
   if (c > 0) {
-    s.prompt_wide = region.allocate(DType::kF32, {c, D});
+    s.prompt_wide = region.allocate(DType::kF32, {c, E});
+    s.prompt_narrow = region.allocate(dtype, {c, E});
     s.prompt = region.allocate(dtype, {c, D});
     s.prompt_kv = region.allocate(DType::kF32, {c, 2 * D});
   }

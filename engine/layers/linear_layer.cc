@@ -9,6 +9,10 @@ std::vector<int64_t> stored_shape(const LinearPart& part) {
                                    : part.stored_shape;
 }
 
+std::string tensor_name(const LinearPart& part, const char* what) {
+  return part.name + part.separator + what;
+}
+
 }  // namespace
 
 LinearLayer::LinearLayer(Region& region, DType dtype, std::vector<LinearPart> parts, bool bias)
@@ -22,7 +26,7 @@ LinearLayer::LinearLayer(Region& region, DType dtype, std::vector<LinearPart> pa
 absl::Status LinearLayer::load(const TensorFiles& files, Stream& stream) const {
   int64_t column = 0;
   for (const LinearPart& part : parts_) {
-    const auto weight = files.tensor(part.name + ".weight", stored_shape(part));
+    const auto weight = files.tensor(tensor_name(part, "weight"), stored_shape(part));
     if (!weight.ok()) return weight.status();
     const size_t element = size_of(weight->dtype);
     pack_weight(stream, {.source = weight->bytes.data() +
@@ -35,7 +39,7 @@ absl::Status LinearLayer::load(const TensorFiles& files, Stream& stream) const {
                          .w = weight_,
                          .column = column});
     if (!bias_.empty()) {
-      const auto bias = files.tensor(part.name + ".bias", {part.rows});
+      const auto bias = files.tensor(tensor_name(part, "bias"), {part.rows});
       if (!bias.ok()) return bias.status();
       load_vector(stream,
                   {.source = bias->bytes.data() + part.row_slice.begin * size_of(bias->dtype),
@@ -49,7 +53,7 @@ absl::Status LinearLayer::load(const TensorFiles& files, Stream& stream) const {
 
 void LinearLayer::release(const TensorFiles& files) const {
   for (const LinearPart& part : parts_) {
-    const auto weight = files.tensor(part.name + ".weight", stored_shape(part));
+    const auto weight = files.tensor(tensor_name(part, "weight"), stored_shape(part));
     if (weight.ok()) files.release(*weight);
   }
 }

@@ -21,6 +21,7 @@ struct LinearPart {
   Slice row_slice, column_slice;
   // As the file has it where it is not [rows, columns]: a convolution's [out, in, h, w].
   std::vector<int64_t> stored_shape = {};
+  char separator = '.';  // before "weight" and "bias"
 };
 
 class LinearLayer {
