@@ -23,6 +23,7 @@ class DecisionCheck {
     check_preempted();
     for (const Grant& grant : decision_.grants) check_grant(grant);
     check_sums();
+    check_shape();
     check_running_served();
     check_progress();
     return std::move(broken_);
@@ -112,6 +113,21 @@ class DecisionCheck {
     const size_t after = snapshot_.running.size() + decision_.admitted.size();
     if (!decision_.admitted.empty() && static_cast<int64_t>(after) > limits_.seqs_max) {
       fail(after, " sequences run, seqs_max is ", limits_.seqs_max);
+    }
+  }
+
+  // What the grants compute; and drafts, which come last, must not make the step too long.
+  void check_shape() {
+    StepShape shape;
+    bool drafts = false;
+    for (const Grant& grant : decision_.grants) {
+      shape.add(grant.position, grant.rows);
+      drafts |= grant.kind == RowKind::kVerify;
+    }
+    if (!(shape == decision_.shape)) fail("the step's shape is not that of its grants");
+    const double target = limits_.step_time_target_seconds;
+    if (drafts && limits_.cost != nullptr && target > 0 && limits_.cost->predict(shape) > target) {
+      fail("drafts make a step of ", limits_.cost->predict(shape), " s, the target is ", target);
     }
   }
 

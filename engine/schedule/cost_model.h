@@ -27,6 +27,13 @@ struct StepShape {
     contexts += first + count;
     pairs += count * first + count * (count + 1) / 2;
   }
+  // `count` more rows in a segment whose last row is the one before position `first`.
+  void extend(int64_t first, int64_t count) {
+    rows += count;
+    contexts += count;
+    pairs += count * first + count * (count + 1) / 2;
+  }
+  friend bool operator==(const StepShape&, const StepShape&) = default;
 };
 
 struct StepSample {

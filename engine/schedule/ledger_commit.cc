@@ -47,7 +47,9 @@ void Ledger::apply(const Grant& grant, const GrantOutcome& outcome, Sequence& se
     // The root and the accepted drafts; the last token emitted is the new root.
     seq.committed_len = grant.position + std::max<int64_t>(1, emitted);
     seq.next_position = seq.committed_len;
+    seq.draft_record.verified(grant.rows - 1, std::max<int64_t>(0, emitted - 1));
   } else {
+    if (grant.kind == RowKind::kDecode) seq.draft_record.decoded_plainly();
     seq.committed_len = grant.position + grant.rows;
   }
   seq.tokens.insert(seq.tokens.end(), outcome.tokens.begin(), outcome.tokens.end());

@@ -99,6 +99,7 @@ SequenceView Ledger::view(const Sequence& seq) const {
   const bool prompt_done = !seq.in_prompt();
   const int64_t tokens_left = seq.spec.max_tokens_total - seq.expected_tokens();
   view.rows_wanted = prompt_done ? std::max<int64_t>(1, std::min(seq.rows_wanted, tokens_left)) : 1;
+  view.draft_acceptance = seq.draft_record.acceptance();
   view.token_in_flight = seq.tokens_in_flight > 0;
   view.blocked = view.leaving || seq.pinned || seq.drafts_in_flight;
   // Forks must find the prompt's last page, or the state, as it was left for them.

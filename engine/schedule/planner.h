@@ -45,6 +45,8 @@ class Planner {
   Blocks admission_need(const SequenceView& seq) const;
   void yield_to(const Blocks& need, bool place_needed);
   void grant_drafts();
+  int64_t drafts_that_fit(const SequenceView& seq) const;
+  int64_t drafts_that_pay(const SequenceView& seq, int64_t drafts_max, double& emitted) const;
   void break_deadlock();
 
   const StepSnapshot& snapshot_;

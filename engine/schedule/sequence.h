@@ -2,6 +2,7 @@
 // changed by the ledger alone, gone when the ledger reports it released. Engine thread only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -39,6 +40,28 @@ struct SequenceSpec {
   SequenceId fork_of = kNoSequence;
 };
 
+// How often drafts of a sequence were right lately. Only those count that were decided: along the
+// accepted path, and the one that ended it.
+class DraftRecord {
+ public:
+  void verified(int64_t drafts, int64_t accepted) {
+    fade(0.9);
+    decided_ += static_cast<double>(std::min(drafts, accepted + 1));
+    accepted_ += static_cast<double>(accepted);
+  }
+  // What a sequence shows without drafts is nothing: in time they are worth another try.
+  void decoded_plainly() { fade(0.97); }
+  // The chance of a draft whose parent is accepted; 1 while nothing is known.
+  double acceptance() const { return (1 + accepted_) / (1 + decided_); }
+
+ private:
+  void fade(double kept) {
+    decided_ *= kept;
+    accepted_ *= kept;
+  }
+  double decided_ = 0, accepted_ = 0;
+};
+
 enum class SequenceState : uint8_t {
   kWaiting,    // in the queue; holds blocks only as a fork that has not run yet
   kRunning,    // admitted: holds blocks and counts against seqs_max
@@ -61,6 +84,7 @@ struct Sequence {
   bool drafts_in_flight = false;
   bool pinned = false;      // a KV transfer is under way: gets no rows
   int64_t rows_wanted = 1;  // root and drafts of the next decode step
+  DraftRecord draft_record;
   int32_t preemptions = 0;
   int64_t cached_tokens = 0;  // of the prompt, found in the prefix cache at the last admission
 

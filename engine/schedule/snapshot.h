@@ -35,6 +35,7 @@ struct SequenceView {
   int64_t expected_tokens = 0;   // tokens once everything in flight has committed
   bool token_in_flight = false;  // the token of the next decode row is still being computed
   int64_t rows_wanted = 1;       // decode rows: root and drafts, already within max_tokens_total
+  double draft_acceptance = 1;   // chance of a draft whose parent is accepted
   int32_t in_flight = 0;
   bool has_state_slot = false;
   absl::InlinedVector<SequencePages, 2> groups;

@@ -341,6 +341,29 @@ TEST(Ledger, StateSlotsBoundWhoRuns) {
   EXPECT_EQ(rig.ledger.slots().free(), 3);
 }
 
+TEST(Ledger, RemembersHowOftenDraftsWereRight) {
+  LedgerRig rig(one_group(20));
+  rig.admit(1, some_tokens(5), 200);
+  rig.step();
+  const auto acceptance = [&] { return rig.ledger.at(1).draft_record.acceptance(); };
+  const auto verify = [&](int64_t drafts, int64_t accepted) {
+    rig.ledger.want_rows(1, 1 + drafts);
+    rig.collect(rig.launch(), 7, accepted);
+  };
+  EXPECT_EQ(acceptance(), 1);
+  verify(4, 4);
+  EXPECT_EQ(acceptance(), 1);
+  // One of two decided drafts was right; the third was never looked at.
+  verify(3, 1);
+  EXPECT_NEAR(acceptance(), (1 + 0.9 * 4 + 1) / (1 + 0.9 * 4 + 2), 1e-9);
+  for (int round = 0; round < 20; ++round) verify(3, 0);
+  const double low = acceptance();
+  EXPECT_LT(low, 0.2);
+  // What it knows it forgets while there are no drafts.
+  for (int round = 0; round < 80; ++round) rig.step();
+  EXPECT_GT(acceptance(), 2 * low);
+}
+
 TEST(Ledger, LoadCountsWhatWaits) {
   LedgerRig rig(one_group(10));
   rig.limits.seqs_max = 1;

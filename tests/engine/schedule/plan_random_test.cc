@@ -43,9 +43,14 @@ class RandomSnapshots {
   }
 
   StepLimits limits() {
-    return {.tokens_per_step = pick(1, 80),
-            .seqs_max = pick(1, 12),
-            .watermark = static_cast<double>(pick(0, 3)) / 10};
+    StepLimits limits{.tokens_per_step = pick(1, 80),
+                      .seqs_max = pick(1, 12),
+                      .watermark = static_cast<double>(pick(0, 3)) / 10};
+    if (pick(0, 2) == 0) {
+      limits.cost = &cost_;
+      limits.step_time_target_seconds = static_cast<double>(pick(0, 4)) / 100;
+    }
+    return limits;
   }
   int64_t pick(int64_t low, int64_t high) {
     return std::uniform_int_distribution<int64_t>(low, high)(random_);
@@ -68,6 +73,7 @@ class RandomSnapshots {
       view.blocked = view.leaving || (view.in_flight > 0 && pick(0, 2) == 0);
       view.token_in_flight = !prompt && view.in_flight > 0;
       view.rows_wanted = prompt ? 1 : pick(1, 9);
+      view.draft_acceptance = static_cast<double>(pick(0, 10)) / 10;
       view.has_state_slot = snapshot.state_slots_total > 0;
     }
     view.groups.clear();
@@ -86,6 +92,7 @@ class RandomSnapshots {
     return view;
   }
   std::mt19937 random_;
+  const CostModel cost_{{{1, 0.005}, {16, 0.008}, {64, 0.04}}, 1e-5, 0};
 };
 
 TEST(PlanRandom, EveryDecisionKeepsTheRules) {

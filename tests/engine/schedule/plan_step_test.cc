@@ -223,6 +223,57 @@ TEST_F(PlanStep, DraftsUseWhatIsLeft) {
   EXPECT_EQ(rows(decision, 3), 1);
 }
 
+TEST_F(PlanStep, DraftsKeepTheStepWithinItsTime) {
+  const CostModel cost({{1, 0.010}, {64, 0.073}}, 0.001, 0);  // and a millisecond a position read
+  limits_.cost = &cost;
+  SequenceView drafting = decoding(1, 20);
+  drafting.rows_wanted = 8;
+  snapshot_.running = {drafting, decoding(2, 9)};
+  // Two rows and 31 positions take 42 ms; a draft is a row and a position.
+  for (const auto& [target, expected] : {std::pair{0.0415, 1}, {0.0465, 3}, {1.0, 8}}) {
+    limits_.step_time_target_seconds = target;
+    EXPECT_EQ(rows(plan(), 1), expected) << target;
+  }
+}
+
+TEST_F(PlanStep, DraftsAreVerifiedWhereTheyPay) {
+  SequenceView drafting = decoding(1, 20);
+  drafting.rows_wanted = 8;
+  drafting.draft_acceptance = 0.5;
+  snapshot_.running = {drafting};
+  // One token in 10 ms; 1.5 in 11, 1.75 in 12 and 1.875 in 13.
+  const CostModel memory_bound({{1, 0.010}, {64, 0.073}}, 0, 0);
+  limits_.cost = &memory_bound;
+  EXPECT_EQ(rows(plan(), 1), 3);
+  snapshot_.running[0].draft_acceptance = 0.9;
+  EXPECT_EQ(rows(plan(), 1), 8);
+  snapshot_.running[0].draft_acceptance = 0.05;
+  EXPECT_EQ(rows(plan(), 1), 1);
+  // 21 tokens in 30 ms are the same for one sequence of many what a row costs the others.
+  for (SequenceId id = 2; id <= 21; ++id) snapshot_.running.push_back(decoding(id, 20));
+  snapshot_.running[0].draft_acceptance = 0.6;
+  EXPECT_EQ(rows(plan(), 1), 1);
+  snapshot_.running[0].draft_acceptance = 0.9;
+  EXPECT_GT(rows(plan(), 1), 1);
+  // Where every row costs what the first one does, only certain drafts cost nothing.
+  const CostModel compute_bound({{1, 0.001}, {64, 0.064}}, 0, 0);
+  limits_.cost = &compute_bound;
+  EXPECT_EQ(rows(plan(), 1), 1);
+}
+
+// Rows that prompts could have are not held for drafts that would not be verified.
+TEST_F(PlanStep, NoRowsAreHeldForDraftsThatDoNotPay) {
+  const CostModel compute_bound({{1, 0.001}, {64, 0.064}}, 0, 0);
+  limits_.cost = &compute_bound;
+  limits_.tokens_per_step = 9;
+  SequenceView drafting = decoding(1, 20);
+  drafting.rows_wanted = 8;
+  drafting.draft_acceptance = 0.5;
+  snapshot_.running = {drafting, prompting(2, 0, 500)};
+  EXPECT_EQ(rows(plan(), 1), 1);
+  EXPECT_EQ(rows(plan(), 2), 8);
+}
+
 TEST_F(PlanStep, EveryDraftNeedsAStateSlotWhereThereAreStates) {
   SequenceView drafting = decoding(1, 20);
   drafting.rows_wanted = 4;
@@ -306,6 +357,7 @@ TEST_F(PlanStep, TheCheckerNoticesWhatAPlannerMayDoWrong) {
   const Grant two{2, RowKind::kDecode, 16, 1, true, false};
   const Grant three{3, RowKind::kPrompt, 0, 10, true, false};
   const auto complaints = [&](StepDecision decision) {
+    for (const Grant& grant : decision.grants) decision.shape.add(grant.position, grant.rows);
     return check_decision(snapshot_, limits_, decision).size();
   };
   EXPECT_EQ(complaints({.grants = {one}, .admitted = {}, .preempted = {}, .shape = {}}), 0u);
@@ -321,6 +373,8 @@ TEST_F(PlanStep, TheCheckerNoticesWhatAPlannerMayDoWrong) {
   wrong = one;
   wrong.samples = false;
   EXPECT_GT(complaints({.grants = {wrong}, .admitted = {}, .preempted = {}, .shape = {}}), 0u);
+  EXPECT_GT(complaints({.grants = {one}, .admitted = {}, .preempted = {}, .shape = {.rows = 1}}),
+            0u);
 }
 
 }  // namespace
