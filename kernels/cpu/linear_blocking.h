@@ -10,6 +10,7 @@ struct LinearWork {
   int64_t M, panels;  // > 0
   int64_t row_bytes;  // of one row of x as the kernel reads it
   int64_t panel_bytes;
+  int64_t panel_products;  // multiply-adds of one row with one panel
   int64_t row_step;  // rows and panels that the kernel takes at once: blocks are multiples of them
   int64_t panel_step;
 };

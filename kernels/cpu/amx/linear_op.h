@@ -19,6 +19,7 @@ void linear_on_tiles(Execution& execution, const Linear& args, FinishColumns fin
        .panels = panels,
        .row_bytes = depth * static_cast<int64_t>(sizeof(uint16_t)),
        .panel_bytes = depth * kPanelColumns * static_cast<int64_t>(sizeof(uint16_t)),
+       .panel_products = depth * kPanelColumns,
        .row_step = 2 * kTileSide,
        .panel_step = kTilePanels},
       execution.pool().threads());

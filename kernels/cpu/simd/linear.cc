@@ -174,6 +174,7 @@ void linear_bf16(Execution& execution, const Linear& args) {
        .panels = panels,
        .row_bytes = depth * static_cast<int64_t>(sizeof(float)),
        .panel_bytes = depth * kPanelColumns * static_cast<int64_t>(sizeof(uint16_t)),
+       .panel_products = depth * kPanelColumns,
        .row_step = kBlockRows,
        .panel_step = 2},
       execution.pool().threads());
@@ -242,13 +243,15 @@ void linear_f32(Execution& execution, const Linear& args) {
   const int64_t M = args.x.dim(0);
   const int64_t panels = args.w.padded_columns() / kPanelColumns;
   const int64_t row_bytes = args.w.padded_depth() * static_cast<int64_t>(sizeof(float));
-  const LinearBlocking blocking = choose_linear_blocking({.M = M,
-                                                          .panels = panels,
-                                                          .row_bytes = row_bytes,
-                                                          .panel_bytes = row_bytes * kPanelColumns,
-                                                          .row_step = kBlockRows,
-                                                          .panel_step = 2},
-                                                         execution.pool().threads());
+  const LinearBlocking blocking =
+      choose_linear_blocking({.M = M,
+                              .panels = panels,
+                              .row_bytes = row_bytes,
+                              .panel_bytes = row_bytes * kPanelColumns,
+                              .panel_products = args.w.padded_depth() * kPanelColumns,
+                              .row_step = kBlockRows,
+                              .panel_step = 2},
+                             execution.pool().threads());
   const auto multiply = [&](int64_t index, int) {
     const int64_t row_begin = index % blocking.row_blocks * blocking.rows_per_block;
     const int64_t range = index / blocking.row_blocks;

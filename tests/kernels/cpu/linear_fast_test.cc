@@ -104,6 +104,7 @@ TEST(LinearBlocking, CoversEveryRowAndPanelOnce) {
                                                      .panels = panels,
                                                      .row_bytes = depth * 4,
                                                      .panel_bytes = depth * 32,
+                                                     .panel_products = depth * 16,
                                                      .row_step = row_step,
                                                      .panel_step = panel_step},
                                                     threads);
@@ -114,6 +115,23 @@ TEST(LinearBlocking, CoversEveryRowAndPanelOnce) {
     EXPECT_LT((b.panel_ranges - 1) * b.panels_per_task, panels);
     EXPECT_TRUE(b.panels_per_task % panel_step == 0 || b.panel_ranges == 1);
     EXPECT_EQ(b.rows_per_block % row_step, 0);
+  }
+}
+
+// Shapes of a small denoising network: weights of few panels are shared out all the same.
+TEST(LinearBlocking, SmallWeightsWithManyRowsOccupyAllThreads) {
+  for (const int64_t M : {64, 128, 512}) {
+    const int64_t depth = 96, panels = 6;
+    const LinearBlocking b = choose_linear_blocking({.M = M,
+                                                     .panels = panels,
+                                                     .row_bytes = depth * 4,
+                                                     .panel_bytes = depth * 32,
+                                                     .panel_products = depth * 16,
+                                                     .row_step = 6,
+                                                     .panel_step = 2},
+                                                    2);
+    EXPECT_GE(b.tasks(), 3) << M;
+    EXPECT_LE(b.tasks(), 12) << M;
   }
 }
 
