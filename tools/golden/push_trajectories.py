@@ -39,7 +39,7 @@ def main():
     trajectories = play(worlds, (expert.act(worlds) for _ in range(EXPERT_STEPS)))
     worlds = push_world.start_worlds(1, generator)
     worlds.puck[:], worlds.pusher[:] = [[0.70, -0.80]], [[0.50, -0.78]]
-    actions = (generator.normal(size=(1, 2)) + [[2.0, -0.2]] for _ in range(RANDOM_STEPS))
+    actions = (generator.normal(size=(1, 2)) * [0.6, 0.2] + [1.8, 0] for _ in range(RANDOM_STEPS))
     trajectories += play(worlds, actions)
     path = ROOT / "tests/golden/sim/push_trajectories.json"
     path.parent.mkdir(parents=True, exist_ok=True)
