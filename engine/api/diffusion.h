@@ -79,10 +79,12 @@ struct JobPreview {
   FloatArray pixels;
 };
 
+// Branches of the network, over all steps, samples and guidance branches that ran.
 struct PolicySummary {
-  int64_t computed = 0, kept = 0,
-          reused = 0;  // branches of the network, over all steps and samples
-  int64_t feature_bytes_most = 0;
+  int64_t computed = 0;            // that ran
+  int64_t reused = 0;              // that did not: their output, or that of their blocks, was kept
+  int64_t kept = 0;                // outputs stored for later steps, of branches and of ranges
+  int64_t feature_bytes_most = 0;  // what the job held of the feature store at most
 };
 
 struct JobTimings {
@@ -96,7 +98,10 @@ struct JobResult {
   FloatArray values;
   uint64_t seed = 0;
   PolicySummary summary;
-  std::vector<std::string> trace;  // per step: a letter per site, if asked for
+  // Per step, if asked for, a letter per branch of the network: C computed, K computed and kept, R
+  // reused, - not run; after | the same for ranges of blocks; ":c" where the unconditional branch
+  // of guidance did not run. One word for each sample.
+  std::vector<std::string> trace;
   JobTimings timings;
 };
 

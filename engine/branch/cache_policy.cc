@@ -53,27 +53,36 @@ bool alive_after(const CachePlan& plan, int site, int step) {
   return false;
 }
 
-CacheFootprint footprint_after(const CachePlan& plan, const CacheModel& model, int step) {
+namespace {
+
+bool held_during(const CachePlan& plan, int site, int step) {
+  const CacheVerdict verdict = plan.at(site, step);
+  return verdict == CacheVerdict::kComputeAndKeep || verdict == CacheVerdict::kAsk ||
+         (step > 0 && alive_after(plan, site, step - 1));
+}
+
+}  // namespace
+
+CacheFootprint footprint_during(const CachePlan& plan, const CacheModel& model, int step) {
   const bool two_streams = std::any_of(model.sites.begin(), model.sites.end(),
                                        [](const CacheSite& site) { return site.context; });
   CacheFootprint footprint;
+  const auto count_range = [&] {
+    ++footprint.image;
+    if (two_streams) ++footprint.context;
+  };
   for (int site = 0; site < plan.all_sites(); ++site) {
-    if (!alive_after(plan, site, step)) continue;
-    const bool range = site >= plan.sites;
-    if (range || !model.sites[site].context) ++footprint.image;
-    if (range ? two_streams : model.sites[site].context) ++footprint.context;
+    if (!held_during(plan, site, step)) continue;
+    if (site >= plan.sites) {
+      count_range();
+    } else if (model.sites[site].adds) {
+      ++(model.sites[site].context ? footprint.context : footprint.image);
+    }
+  }
+  for (const CacheCut& cut : plan.cuts) {
+    if (plan.at(cut.probe, step) == CacheVerdict::kAsk) count_range();
   }
   return footprint;
-}
-
-CacheFootprint peak_footprint(const CachePlan& plan, const CacheModel& model) {
-  CacheFootprint peak;
-  for (int step = 0; step < plan.steps; ++step) {
-    const CacheFootprint now = footprint_after(plan, model, step);
-    peak.image = std::max(peak.image, now.image);
-    peak.context = std::max(peak.context, now.context);
-  }
-  return peak;
 }
 
 int phase_period(std::span<const int64_t> intervals, int steps) {

@@ -22,6 +22,7 @@ struct CacheSite {
   int block = 0;
   SiteKind kind = SiteKind::kSelf;
   bool context = false;  // of the context stream (joint networks)
+  bool adds = true;      // false: adds nothing to its stream, so there is nothing to keep
 };
 
 struct CacheModel {
@@ -74,7 +75,7 @@ struct CachePlan {
   std::vector<CacheRange> ranges{};
   std::vector<CacheVerdict> table{};  // [sites + ranges][steps]
   std::vector<CacheCut> cuts{};
-  bool gated = false;                // what is kept has been multiplied by the gate
+  bool gated = false;                // what is kept for a site has been multiplied by the gate
   int phase_period = 1;              // jobs this many steps apart mostly compute the same sites
   std::vector<std::string> notes{};  // what the client should know, in words
 
@@ -92,7 +93,7 @@ struct CachePlan {
   bool computes_everything() const;
 };
 
-// Tensors [rows of a segment, D] that a segment holds for later steps.
+// Tensors [rows of a segment, D] that a segment holds.
 struct CacheFootprint {
   int image = 0;    // of image rows
   int context = 0;  // of context rows
@@ -100,9 +101,9 @@ struct CacheFootprint {
 
 // Whether something kept for `site` at or before `step` is needed after it.
 bool alive_after(const CachePlan& plan, int site, int step);
-CacheFootprint footprint_after(const CachePlan& plan, const CacheModel& model, int step);
-// The largest over all steps, of image and of context rows.
-CacheFootprint peak_footprint(const CachePlan& plan, const CacheModel& model);
+// While the step runs: what earlier steps kept for it and later ones, what it keeps or may keep,
+// and for each cut that is asked the probe's change of now beside the one kept.
+CacheFootprint footprint_during(const CachePlan& plan, const CacheModel& model, int step);
 
 struct CacheQuestion {
   int sample = 0;

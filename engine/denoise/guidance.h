@@ -37,7 +37,8 @@ class Guidance {
  public:
   virtual ~Guidance() = default;
 
-  // Whether the unconditional branch runs for `sample` at `step`.
+  // Whether the unconditional branch runs for `sample` at `step`. Once false, it stays false: what
+  // the branch held is given away.
   virtual bool guides(int sample, int step) const = 0;
   // Where guides() is true.
   virtual GuidanceMix mix() const = 0;

@@ -82,9 +82,9 @@ absl::Status set_guidance(const JobRules& rules, Job& job) {
     return status;
   }
   const GuidanceJob about{static_cast<int>(job.request.n.value_or(1)), rules.facts.guided};
-  const double scale =
-      job.request.guidance_scale.value_or(rules.facts.guided ? rules.default_guidance : 1);
-  absl::StatusOr<std::unique_ptr<Guidance>> guidance = rules.make_guidance(scale, about);
+  const double scale = rules.facts.guided ? rules.default_guidance : 1;
+  absl::StatusOr<std::unique_ptr<Guidance>> guidance =
+      make_guidance(rules.policies, job.request, scale, about);
   if (!guidance.ok()) return guidance.status();
   job.guidance = *std::move(guidance);
   job.branches.resize(job.guidance->guides(0, 0) ? 2 : 1);
@@ -208,6 +208,21 @@ absl::Status set_samples(const JobRules& rules, Job& job) {
   return absl::OkStatus();
 }
 
+// REQUIRES: everything else of the job is set.
+absl::Status set_cache_policy(const JobRules& rules, Job& job) {
+  const CacheJob about{job.solver->steps().timesteps,
+                       job.request.solver.value_or(rules.default_solver),
+                       static_cast<int>(job.samples.size())};
+  absl::StatusOr<std::unique_ptr<CachePolicy>> made =
+      make_cache_policy(rules.policies, job.request, about);
+  if (!made.ok()) return made.status();
+  job.cache = *std::move(made);
+  plan_features(rules.policies, job);
+  const int64_t rows = JobLedger::needs(job).amounts.feature_blocks * kFeatureBlockRows;
+  job.summary.feature_bytes_most = rows * rules.facts.width * static_cast<int64_t>(sizeof(float));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, DiffusionRequest request) {
@@ -215,16 +230,14 @@ absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, Diffusion
     return absl::NotFoundError("no model is called \"" + request.model + "\"; there is " +
                                rules.model_name);
   }
-  if (!request.policies.empty()) {
-    return absl::UnimplementedError("policies." + request.policies.begin()->first +
-                                    ": this engine has no policies yet");
-  }
+  absl::Status status = check_policies(rules.policies, request);
+  if (!status.ok()) return status;
   if (request.preview_steps != 0) {
     return absl::UnimplementedError("preview_steps: this engine makes no previews yet");
   }
   auto job = std::make_unique<Job>();
   job->request = std::move(request);
-  absl::Status status = set_shape(rules, job->request, *job);
+  status = set_shape(rules, job->request, *job);
   if (!status.ok()) return status;
   status = set_guidance(rules, *job);
   if (!status.ok()) return status;
@@ -236,6 +249,8 @@ absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, Diffusion
   job->solver = *std::move(solver);
   job->plan = rules.plan;
   job->plan.solver = job->solver->needs();
+  status = set_cache_policy(rules, *job);
+  if (!status.ok()) return status;
   const std::string excess = JobLedger::needs(*job).excess(rules.pools);
   if (!excess.empty()) return absl::ResourceExhaustedError("the request " + excess);
   if (job->rows() > rules.rows_max) {

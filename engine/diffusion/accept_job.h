@@ -9,6 +9,7 @@
 #include "engine/denoiser/denoiser.h"
 #include "engine/diffusion/job.h"
 #include "engine/diffusion/job_ledger.h"
+#include "engine/diffusion/job_policies.h"
 
 namespace tessera {
 
@@ -29,8 +30,8 @@ struct JobRules {
   // The scheduler_config.json of the folder, and the solver of a request on top of it.
   std::function<absl::StatusOr<std::unique_ptr<Solver>>(const DiffusionRequest&, int64_t tokens)>
       make_solver;
-  std::function<absl::StatusOr<std::unique_ptr<Guidance>>(double scale, const GuidanceJob&)>
-      make_guidance;
+  std::string default_solver;
+  PolicyRules policies;
   JobPools pools;
   JobPlan plan;  // of a job without cache policy; the solver's needs are the job's
 };

@@ -191,9 +191,9 @@ absl::StatusOr<std::unique_ptr<DenoiseEngine>> create_engine(const DiffusionMode
     return builtin().solvers.make(scheduler, choice, wanted);
   };
 
-  rules.make_guidance = [](double scale, const GuidanceJob& job) {
-    return builtin().guidance_policies.make(builtin().plain_guidance, {{"scale", scale}}, job);
-  };
+  rules.default_solver = scheduler->solver;
+  rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
+                    builtin().plain_guidance, cache_model_of(*rules.denoiser)};
 
   DiffusionModelInfo& info = parts.info;
   info.name = rules.model_name;

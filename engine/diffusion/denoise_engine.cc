@@ -250,6 +250,7 @@ void DenoiseEngine::step() {
 void DenoiseEngine::finish_step(Job& job) {
   const double timestep = job.solver->steps().timesteps[job.step];
   ++job.step;
+  ledger_.trim(job);
   job.sink->post(JobStep{job.step, job.steps(), timestep});
   if (job.step == job.steps()) complete(job);
 }
@@ -340,8 +341,8 @@ void DenoiseEngine::end(Job& job, DiffusionEvent last, const std::string& outcom
     const std::lock_guard<std::mutex> lock(mutex_);
     ids_.erase(id);
   }
-  sink->post(std::move(last));
   publish_load();
+  sink->post(std::move(last));
   const std::lock_guard<std::mutex> lock(mutex_);
   if (--live_ == 0) idle_.notify_all();
 }
@@ -359,7 +360,7 @@ void DenoiseEngine::publish_load() {
 }
 
 double DenoiseEngine::predicted_seconds_left(const Job& job) const {
-  return parts_.cost->predict(step_shape(job)) * (job.steps() - job.step);
+  return parts_.cost->predict(mean_step_shape(job)) * (job.steps() - job.step);
 }
 
 }  // namespace tessera

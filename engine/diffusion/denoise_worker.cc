@@ -16,7 +16,7 @@ struct WorkerAllocations {
   std::unique_ptr<Denoiser> denoiser;
   DenoiseMemory memory;
   DenoiseBatchLimits batch_limits;
-  Tensor staging, indices, entries;
+  Tensor staging, indices, entries, sums;
 };
 
 // Every allocation in one place, so that a dry run and the real one cannot differ.
@@ -54,6 +54,7 @@ WorkerAllocations allocate_all(const DenoiserFactory& make, DType dtype, const W
                                          limits.condition_rows * facts.prompt_width + 256});
   all.indices = scratch.allocate(DType::kI32, {2 * std::max(limits.condition_rows, 64)});
   all.entries = scratch.allocate(DType::kU8, {kEntriesMax, int64_t{sizeof(CombineEntry)}});
+  all.sums = scratch.allocate(DType::kF32, {limits.segments_max, int64_t{Probes::kNumbers}});
   return all;
 }
 
@@ -97,6 +98,7 @@ absl::StatusOr<std::unique_ptr<DenoiseWorker>> DenoiseWorker::create(std::shared
   worker->staging_ = all.staging;
   worker->indices_ = all.indices;
   worker->entries_ = all.entries;
+  worker->probes_ = Probes(worker->memory_, all.sums);
   worker->device_->lane().attach(worker->stream_);
   return worker;
 }
@@ -188,11 +190,14 @@ void DenoiseWorker::condition(std::span<const float> rows, int64_t width,
 }
 
 void DenoiseWorker::launch(const DenoisePlan& plan) {
-  const DenoiseBatch batch = build_denoise_batch(plan, sites_, batch_limits_, memory_, stream_);
-  const DenoisePass pass{stream_, batch, memory_};
-  denoiser_->embed(pass);
-  denoiser_->blocks(pass, 0, denoiser_->block_count());
-  denoiser_->head(pass);
+  lay_out(plan);
+  embed();
+  blocks(0, denoiser_->block_count());
+  head();
+}
+
+void DenoiseWorker::lay_out(const DenoisePlan& plan) {
+  batch_ = build_denoise_batch(plan, sites_, batch_limits_, memory_, stream_);
 }
 
 void DenoiseWorker::upload(int64_t offset, std::span<const float> values) {

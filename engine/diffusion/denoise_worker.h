@@ -10,6 +10,7 @@
 #include "engine/denoiser/denoise_plan.h"
 #include "engine/denoiser/denoiser.h"
 #include "engine/device/device.h"
+#include "engine/diffusion/probes.h"
 #include "kernels/ops/combine.h"
 
 namespace tessera {
@@ -67,6 +68,15 @@ class DenoiseWorker {
 
   // The network's answers of every planned segment, to their output offsets.
   void launch(const DenoisePlan& plan);
+  // The same in parts: lay_out, embed, blocks one after the other, head. Between blocks a plan of
+  // the same segments with other decisions may be laid out for those that follow.
+  void lay_out(const DenoisePlan& plan);
+  void embed() { denoiser_->embed({stream_, batch_, memory_}); }
+  void blocks(int first, int end) { denoiser_->blocks({stream_, batch_, memory_}, first, end); }
+  void head() { denoiser_->head({stream_, batch_, memory_}); }
+
+  // Between parts of a step, after which a plan is laid out anew, or after its head.
+  const Probes& probes() const { return probes_; }
 
   void upload(int64_t offset, std::span<const float> values);
   void download(int64_t offset, std::span<float> values);
@@ -86,6 +96,8 @@ class DenoiseWorker {
   std::vector<DenoiserSite> sites_;
   DenoiseMemory memory_;
   DenoiseBatchLimits batch_limits_;
+  DenoiseBatch batch_;
+  Probes probes_;
   Tensor staging_, indices_, entries_;
   Stream stream_;
 };

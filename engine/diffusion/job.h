@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "engine/api/diffusion.h"
+#include "engine/branch/cache_policy.h"
 #include "engine/denoise/guidance.h"
 #include "engine/denoise/noise.h"
 #include "engine/denoise/solver.h"
 #include "engine/denoiser/denoise_plan.h"
+#include "engine/diffusion/feature_slots.h"
 #include "engine/diffusion/float_pool.h"
 
 namespace tessera {
@@ -32,8 +34,7 @@ struct JobBranch {
 struct SampleBranch {
   int32_t modulation_slot = -1;
   int64_t output_offset = FloatPool::kNone;
-  std::vector<std::vector<int32_t>> features;        // per site of the network: blocks, or none
-  std::vector<std::vector<int32_t>> range_features;  // per range of the cache plan
+  FeatureSlots features;
 };
 
 struct JobSample {
@@ -45,11 +46,15 @@ struct JobSample {
   std::vector<SampleBranch> branches;
 };
 
-// What decides how much memory a job takes.
+// What decides how much memory and time a job takes.
 struct JobPlan {
-  std::vector<bool> kept_sites;  // of the network: those whose features the job keeps
-  int kept_ranges = 0;
+  bool caches = false;  // its cache policy keeps something at some step
+  // [branches][steps + 1] blocks of the feature store that a segment holds at most from this step
+  // on, the last 0; empty if nothing is kept.
+  std::vector<std::vector<int64_t>> feature_blocks;
+  std::vector<double> compute_share;  // [steps] of the network's branches; empty = all of them
   bool has_pages = false, has_context = false;  // the network keeps its condition in pages, in rows
+  int first_key = 0;                            // keys of the pages before those of the condition
   SolverNeeds solver;
 };
 
@@ -61,6 +66,7 @@ struct Job {
   int64_t tokens = 0;  // image rows of one segment
   std::unique_ptr<Solver> solver;
   std::unique_ptr<Guidance> guidance;
+  std::unique_ptr<CachePolicy> cache;  // or null
   JobPlan plan;
   std::vector<JobBranch> branches;  // 1, or conditional and unconditional
   std::vector<JobSample> samples;
@@ -79,6 +85,13 @@ struct Job {
   JobResult result;  // as far as it is known
 
   int steps() const { return solver->steps().size(); }
+  FeatureSizes feature_sizes(size_t branch) const {
+    return {tokens, plan.has_context ? branches[branch].keys() : 0};
+  }
+  // Branches that run in the next step: those of guidance leave for good when it ends.
+  size_t running_branches(size_t sample) const {
+    return branches.size() > 1 && guidance->guides(static_cast<int>(sample), step) ? 2 : 1;
+  }
   int64_t segments() const {
     return static_cast<int64_t>(samples.size()) * static_cast<int64_t>(branches.size());
   }

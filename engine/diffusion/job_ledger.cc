@@ -1,18 +1,23 @@
 #include "engine/diffusion/job_ledger.h"
 
-#include <algorithm>
-
 #include "kernels/ops/packed_weight.h"
 
 namespace tessera {
 namespace {
 
-int64_t blocks_for(int64_t rows, int64_t per_block) { return (rows + per_block - 1) / per_block; }
+int64_t pages_of(const JobPlan& plan, const JobBranch& branch) {
+  return (plan.first_key + branch.keys() + kKvBlockTokens - 1) / kKvBlockTokens;
+}
 
 // Tensors of the latents' shape that a sample holds beside one output per branch.
 int64_t latents_held(const SolverNeeds& solver, size_t branches) {
   int64_t tensors = 2 + solver.histories + (solver.noise_draws > 0 ? 1 : 0) + 1;
   return tensors + static_cast<int64_t>(branches);
+}
+
+void give_blocks(BlockPool& pool, std::vector<int32_t>& blocks) {
+  for (const int32_t block : blocks) pool.release(block);
+  blocks.clear();
 }
 
 }  // namespace
@@ -50,12 +55,12 @@ JobNeeds JobLedger::needs(const Job& job) {
                          round_up(job.shape.elements(), FloatPool::kAlign);
   needs.amounts.modulation_slots = job.segments();
   for (const JobBranch& branch : job.branches) {
-    if (plan.has_pages) needs.amounts.condition_pages += blocks_for(branch.keys(), kKvBlockTokens);
+    if (plan.has_pages) needs.amounts.condition_pages += pages_of(plan, branch);
     const int64_t context = plan.has_context ? branch.keys() : 0;
     needs.amounts.context_rows += round_up(context, FloatPool::kAlign);
-    const int64_t sites = std::count(plan.kept_sites.begin(), plan.kept_sites.end(), true);
-    needs.amounts.feature_blocks +=
-        samples * (sites + plan.kept_ranges) * blocks_for(job.tokens + context, kFeatureBlockRows);
+  }
+  for (const std::vector<int64_t>& blocks : plan.feature_blocks) {
+    needs.amounts.feature_blocks += samples * blocks.front();
   }
   return needs;
 }
@@ -85,18 +90,14 @@ bool JobLedger::take_sample(Job& job, JobSample& sample) {
   }
   for (size_t which = 0; ok && which < job.branches.size(); ++which) {
     SampleBranch& branch = sample.branches[which];
-    const int64_t context = plan.has_context ? job.branches[which].keys() : 0;
-    const int64_t blocks = blocks_for(job.tokens + context, kFeatureBlockRows);
     branch.modulation_slot = modulation_.take();
     ok = branch.modulation_slot != kNoBlock && take_floats(elements, branch.output_offset);
-    branch.features.resize(plan.kept_sites.size());
-    for (size_t site = 0; ok && site < plan.kept_sites.size(); ++site) {
-      if (plan.kept_sites[site]) ok = take_blocks(features_, blocks, branch.features[site]);
-    }
-    branch.range_features.resize(plan.kept_ranges);
-    for (int range = 0; ok && range < plan.kept_ranges; ++range) {
-      ok = take_blocks(features_, blocks, branch.range_features[range]);
-    }
+    if (!ok || !plan.caches) continue;
+    std::vector<int32_t> blocks;
+    ok = take_blocks(features_, plan.feature_blocks[which].front(), blocks);
+    const CachePlan& cache = job.cache->plan();
+    branch.features.give(std::move(blocks),
+                         cache.all_sites() + static_cast<int>(cache.cuts.size()));
   }
   return ok;
 }
@@ -106,7 +107,7 @@ bool JobLedger::admit(Job& job) {
   bool ok = true;
   for (JobBranch& branch : job.branches) {
     if (ok && plan.has_pages) {
-      ok = take_blocks(pages_, blocks_for(branch.keys(), kKvBlockTokens), branch.pages);
+      ok = take_blocks(pages_, pages_of(plan, branch), branch.pages);
     }
     if (ok && plan.has_context) {
       branch.context_store = static_cast<int32_t>(context_.take(branch.keys()));
@@ -124,10 +125,6 @@ void JobLedger::release(Job& job) {
     if (begin != FloatPool::kNone) floats_.release(begin, elements);
     begin = FloatPool::kNone;
   };
-  const auto give_blocks = [](BlockPool& pool, std::vector<int32_t>& blocks) {
-    for (const int32_t block : blocks) pool.release(block);
-    blocks.clear();
-  };
   for (JobBranch& branch : job.branches) {
     give_blocks(pages_, branch.pages);
     if (branch.context_store >= 0) context_.release(branch.context_store, branch.keys());
@@ -142,8 +139,23 @@ void JobLedger::release(Job& job) {
       give_floats(branch.output_offset);
       if (branch.modulation_slot >= 0) modulation_.release(branch.modulation_slot);
       branch.modulation_slot = -1;
-      for (std::vector<int32_t>& blocks : branch.features) give_blocks(features_, blocks);
-      for (std::vector<int32_t>& blocks : branch.range_features) give_blocks(features_, blocks);
+      std::vector<int32_t> blocks = branch.features.give_up();
+      give_blocks(features_, blocks);
+    }
+  }
+}
+
+void JobLedger::trim(Job& job) {
+  if (!job.plan.caches) return;
+  for (size_t which = 0; which < job.samples.size(); ++which) {
+    std::vector<SampleBranch>& branches = job.samples[which].branches;
+    const size_t running = job.step < job.steps() ? job.running_branches(which) : 0;
+    for (size_t branch = 0; branch < branches.size(); ++branch) {
+      FeatureSlots& slots = branches[branch].features;
+      std::vector<int32_t> gone = branch < running
+                                      ? slots.shrink(job.plan.feature_blocks[branch][job.step])
+                                      : slots.give_up();
+      give_blocks(features_, gone);
     }
   }
 }

@@ -1,6 +1,7 @@
 // Who holds what of a diffusion engine's memory: the float pool, modulation slots, pages of
 // conditions, context rows and feature blocks. A job takes all it will ever need when it is
-// admitted and gives it back once, when it ends, however it ends. Owned by the engine; engine
+// admitted and gives it back once, when it ends, however it ends; feature blocks go back as soon as
+// no later step needs them. Owned by the engine; engine
 // thread only.
 #pragma once
 
@@ -37,6 +38,8 @@ class JobLedger {
 
   // Everything or nothing: false when something is short.
   bool admit(Job& job);
+  // Takes back the feature blocks that no later step of the job needs.
+  void trim(Job& job);
   // Afterwards the job holds nothing.
   void release(Job& job);
 

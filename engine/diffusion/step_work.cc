@@ -1,5 +1,9 @@
 #include "engine/diffusion/step_work.h"
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
 #include "kernels/core/check.h"
 
 namespace tessera {
@@ -31,37 +35,64 @@ int64_t offset_of(Operand operand, const JobSample& sample) {
   return offset;
 }
 
-}  // namespace
-
-StepShape step_shape(const Job& job) {
+StepShape shape_of_share(const Job& job, double share) {
   StepShape shape;
   const int64_t meeting = job.tokens / job.shape.frames;  // rows of a frame meet
-  for (const JobBranch& branch : job.branches) {
-    const int64_t context = branch.context_store >= 0 ? branch.keys() : 0;
-    shape.rows += job.tokens + context;
-    shape.contexts += job.tokens + context + branch.keys();
-    shape.pairs += (job.tokens + context) * (meeting + context + branch.keys());
+  for (size_t sample = 0; sample < job.samples.size(); ++sample) {
+    for (size_t which = 0; which < job.running_branches(sample); ++which) {
+      const JobBranch& branch = job.branches[which];
+      const int64_t context = branch.context_store >= 0 ? branch.keys() : 0;
+      shape.rows += job.tokens + context;
+      shape.contexts += job.tokens + context + branch.keys();
+      shape.pairs += (job.tokens + context) * (meeting + context + branch.keys());
+    }
   }
-  const int64_t samples = static_cast<int64_t>(job.samples.size());
-  shape.rows *= samples;
-  shape.contexts *= samples;
-  shape.pairs *= samples;
+  for (int64_t* count : {&shape.rows, &shape.contexts, &shape.pairs}) {
+    *count = std::max<int64_t>(1, std::llround(share * static_cast<double>(*count)));
+  }
   return shape;
 }
 
-CombineEntry guided_output(const Job& job, const JobSample& sample) {
+}  // namespace
+
+StepShape step_shape(const Job& job) {
+  const std::vector<double>& shares = job.plan.compute_share;
+  return shape_of_share(job, shares.empty() ? 1 : shares[job.step]);
+}
+
+StepShape mean_step_shape(const Job& job) {
+  const std::vector<double>& shares = job.plan.compute_share;
+  if (shares.empty()) return shape_of_share(job, 1);
+  const double sum = std::accumulate(shares.begin() + job.step, shares.end(), 0.0);
+  return shape_of_share(job, sum / (job.steps() - job.step));
+}
+
+CombineEntry guided_output(const Job& job, size_t sample) {
+  const JobSample& held = job.samples[sample];
   CombineEntry entry{};
-  entry.out_offset = sample.output;
+  entry.out_offset = held.output;
   entry.count = job.shape.elements();
-  entry.in_offset[0] = sample.branches[0].output_offset;
+  entry.in_offset[0] = held.branches[0].output_offset;
   entry.coefficient[0] = 1;
   entry.terms = 1;
-  if (sample.branches.size() > 1) {
+  if (job.running_branches(sample) > 1) {
     const GuidanceMix mix = job.guidance->mix();
     entry.coefficient[0] = mix.conditional;
-    entry.in_offset[1] = sample.branches[1].output_offset;
+    entry.in_offset[1] = held.branches[1].output_offset;
     entry.coefficient[1] = mix.unconditional;
     entry.terms = 2;
+  }
+  return entry;
+}
+
+CombineEntry predicted_latents(const Job& job, const JobSample& sample, size_t branch,
+                               int64_t out) {
+  const Combination denoised = job.solver->denoised(job.step);
+  CombineEntry entry = entry_of(denoised, sample, job.shape.elements());
+  entry.out_offset = out;
+  for (size_t term = 0; term < denoised.terms.size(); ++term) {
+    if (denoised.terms[term].operand != Operand::kOutput) continue;
+    entry.in_offset[term] = sample.branches[branch].output_offset;
   }
   return entry;
 }

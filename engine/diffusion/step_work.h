@@ -8,11 +8,16 @@
 
 namespace tessera {
 
-// What the step computes if every branch of the network runs.
+// What the next step computes, as far as it is known before: less by the share of the network's
+// branches that its cache policy reuses.
 StepShape step_shape(const Job& job);
+// The mean of the steps that are left.
+StepShape mean_step_shape(const Job& job);
 
 // The network's answer after guidance, to the sample's output.
-CombineEntry guided_output(const Job& job, const JobSample& sample);
+CombineEntry guided_output(const Job& job, size_t sample);
+// The clean latents that a branch's answer predicts, to `out`.
+CombineEntry predicted_latents(const Job& job, const JobSample& sample, size_t branch, int64_t out);
 CombineEntry entry_of(const Combination& combination, const JobSample& sample, int64_t elements);
 
 }  // namespace tessera

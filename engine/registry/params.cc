@@ -69,6 +69,9 @@ absl::Status unknown_field(std::string_view technique, std::string_view field,
                         " is not a parameter of " + std::string(technique);
   if (const std::string near = nearest_name(field, known); !near.empty()) {
     message += "; did you mean " + near + "?";
+  } else {
+    message += "; it takes";
+    for (const std::string& name : known) message += (name == known[0] ? " " : ", ") + name;
   }
   return absl::InvalidArgumentError(message);
 }

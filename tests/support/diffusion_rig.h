@@ -1,12 +1,16 @@
-// A diffusion engine on the golden DiT, put together by hand with small pools; and what a client
-// collects of it.
+// A diffusion engine on a golden folder's network, put together by hand with small pools; and what
+// a client collects of it.
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
 
-#include "engine/denoise/guidance/classifier_free.h"
+#include "engine/builtin/builtin.h"
+#include "engine/denoisers/diffusion_policy.h"
 #include "engine/denoisers/dit.h"
+#include "engine/denoisers/latte.h"
+#include "engine/denoisers/pixart.h"
+#include "engine/denoisers/sd3.h"
 #include "engine/diffusion/denoise_engine.h"
 #include "engine/weights/diffusers/diffusers_folder.h"
 #include "support/golden_tensors.h"
@@ -14,33 +18,60 @@
 
 namespace tessera {
 
-inline const std::string kDitFolder =
-    std::string(TESSERA_SOURCE_DIR) + "/tests/golden/diffusion/dit";
+inline std::string diffusion_folder(const std::string& name) {
+  return std::string(TESSERA_SOURCE_DIR) + "/tests/golden/diffusion/" + name;
+}
+inline const std::string kDitFolder = diffusion_folder("dit");
 
 struct RigOptions {
-  int64_t rows_max = 512, segments_max = 16, pool_floats = 1 << 18;
+  int64_t rows_max = 512, segments_max = 16, pool_floats = 1 << 18, feature_blocks = 1024;
   DType dtype = DType::kF32;
   DeviceSettings device;
   double step_time_target_seconds = 0;
 };
 
-inline std::unique_ptr<DenoiseEngine> make_dit_engine(const RigOptions& options) {
+inline std::unique_ptr<Denoiser> make_network(const TransformerConfig& config, DType dtype,
+                                              Region& weights) {
+  if (const auto* dit = std::get_if<DitConfig>(&config)) {
+    return std::make_unique<Dit>(*dit, dtype, weights);
+  }
+  if (const auto* pixart = std::get_if<PixArtConfig>(&config)) {
+    return std::make_unique<PixArt>(*pixart, dtype, weights);
+  }
+  if (const auto* latte = std::get_if<LatteConfig>(&config)) {
+    return std::make_unique<Latte>(*latte, dtype, weights);
+  }
+  if (const auto* sd3 = std::get_if<Sd3Config>(&config)) {
+    return std::make_unique<Sd3>(*sd3, dtype, weights);
+  }
+  return std::make_unique<DiffusionPolicy>(std::get<DiffusionPolicyConfig>(config), dtype, weights);
+}
+
+// `shape` is that of requests which give no size.
+inline std::unique_ptr<DenoiseEngine> make_engine(const std::string& name, const LatentShape& shape,
+                                                  const RigOptions& options) {
+  constexpr int64_t kConditionRows = 64;
   DenoiseEngineParts parts;
   const auto device = *Device::get(options.device);
-  const auto folder = *DiffusersFolder::open(kDitFolder);
-  const auto config = std::get<DitConfig>(folder.config().transformer);
-  parts.worker =
-      *DenoiseWorker::create(device,
-                             [&options, &config](Region& weights) {
-                               return std::make_unique<Dit>(config, options.dtype, weights);
-                             },
-                             options.dtype,
-                             {.rows_max = static_cast<int>(options.rows_max),
-                              .segments_max = static_cast<int>(options.segments_max),
-                              .condition_rows = 1,
-                              .pool_floats = options.pool_floats,
-                              .feature_blocks = 64,
-                              .condition_pages = 0});
+  const auto folder = *DiffusersFolder::open(diffusion_folder(name));
+  parts.pools = {.floats = options.pool_floats,
+                 .modulation_slots = options.segments_max,
+                 .condition_pages = options.segments_max * kConditionRows / kKvBlockTokens,
+                 .context_rows = options.segments_max * kConditionRows,
+                 .feature_blocks = options.feature_blocks};
+  parts.worker = *DenoiseWorker::create(device,
+                                        [&options, &folder](Region& weights) {
+                                          return make_network(folder.config().transformer,
+                                                              options.dtype, weights);
+                                        },
+                                        options.dtype,
+                                        {.rows_max = static_cast<int>(options.rows_max),
+                                         .segments_max = static_cast<int>(options.segments_max),
+                                         .condition_rows = kConditionRows,
+                                         .pool_floats = parts.pools.floats,
+                                         .feature_blocks = parts.pools.feature_blocks,
+                                         .condition_pages = parts.pools.condition_pages,
+                                         .context_rows = parts.pools.context_rows});
   EXPECT_TRUE(parts.worker->denoiser().load(folder.transformer(), parts.worker->stream()).ok());
   parts.worker->wait();
   parts.cost =
@@ -50,26 +81,24 @@ inline std::unique_ptr<DenoiseEngine> make_dit_engine(const RigOptions& options)
                   .step_time_target_seconds = options.step_time_target_seconds,
                   .cost = parts.cost.get()};
   JobRules& rules = parts.rules;
-  rules.model_name = "dit";
+  rules.model_name = name;
   rules.facts = parts.worker->denoiser().facts();
   rules.denoiser = &parts.worker->denoiser();
   rules.sites = static_cast<int64_t>(rules.denoiser->sites().size());
   rules.pixels_per_latent = 1;
-  rules.default_shape = {4, 1, 8, 8};
+  rules.default_shape = shape;
   rules.default_guidance = 4;
   rules.rows_max = options.rows_max;
   rules.segments_max = options.segments_max;
-  parts.pools = {.floats = options.pool_floats,
-                 .modulation_slots = options.segments_max,
-                 .condition_pages = 0,
-                 .context_rows = 0,
-                 .feature_blocks = 64};
   rules.pools = parts.pools;
+  rules.plan.has_pages = rules.facts.context_layers > 0;
+  rules.plan.has_context = rules.facts.context_stream;
+  rules.plan.first_key = rules.facts.condition_first_key;
   const auto solvers = std::make_shared<Solvers>(all_solvers());
   const auto scheduler = *solvers->parse("scheduler_config.json", folder.config().scheduler);
-  rules.make_guidance = [](double scale, const GuidanceJob& job) {
-    return ClassifierFree::make({.scale = scale}, job);
-  };
+  rules.default_solver = scheduler.solver;
+  rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
+                    builtin().plain_guidance, cache_model_of(*rules.denoiser)};
   rules.make_solver = [solvers, scheduler](const DiffusionRequest& request, int64_t tokens) {
     return solvers->make(scheduler, {request.solver.value_or(""), {}},
                          {.steps = request.steps.value_or(20),
@@ -78,6 +107,10 @@ inline std::unique_ptr<DenoiseEngine> make_dit_engine(const RigOptions& options)
                           .image_tokens = tokens});
   };
   return std::make_unique<DenoiseEngine>(std::move(parts));
+}
+
+inline std::unique_ptr<DenoiseEngine> make_dit_engine(const RigOptions& options) {
+  return make_engine("dit", {4, 1, 8, 8}, options);
 }
 
 class CollectedJob final : public DiffusionSink {
@@ -115,5 +148,12 @@ class CollectedJob final : public DiffusionSink {
   absl::Status status_;
   int steps_ = 0, ends_ = 0;
 };
+
+inline std::shared_ptr<CollectedJob> submit_to(DiffusionEngine& engine, DiffusionRequest request) {
+  auto sink = std::make_shared<CollectedJob>();
+  const absl::Status status = engine.submit(std::move(request), sink);
+  EXPECT_TRUE(status.ok()) << status;
+  return sink;
+}
 
 }  // namespace tessera

@@ -103,7 +103,9 @@ TEST(DeltaCache, EqualsTheRuleOverRandomSettings) {
       }
       ASSERT_EQ(reused, expected[step].from < 0 ? 0 : 1) << trial << " step " << step;
     }
-    ASSERT_LE(peak_footprint(plan, image_model(blocks)).image, 2);
+    for (int step = 0; step < steps; ++step) {
+      ASSERT_LE(footprint_during(plan, image_model(blocks), step).image, 2);
+    }
   }
 }
 
@@ -111,9 +113,9 @@ TEST(DeltaCache, AtTheBoundaryBothRangesAreKeptByOneStep) {
   const CachePlan plan = plan_of({.interval = 3, .cached_blocks = 2, .boundary = 11}, 4, 20);
   EXPECT_EQ(plan.at(plan.sites, 9), CacheVerdict::kComputeAndKeep);
   EXPECT_EQ(plan.at(plan.sites + 1, 9), CacheVerdict::kComputeAndKeep);
-  EXPECT_EQ(peak_footprint(plan, image_model(4)).image, 2);
-  EXPECT_EQ(footprint_after(plan, image_model(4), 0).image, 1);
-  EXPECT_EQ(footprint_after(plan, image_model(4), 19).image, 0);
+  EXPECT_EQ(footprint_during(plan, image_model(4), 0).image, 1);
+  EXPECT_EQ(footprint_during(plan, image_model(4), 10).image, 2);
+  EXPECT_EQ(footprint_during(plan, image_model(4), 18).image, 1);
 }
 
 TEST(DeltaCache, NeutralSettingsComputeEverything) {

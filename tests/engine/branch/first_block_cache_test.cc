@@ -38,9 +38,9 @@ TEST(FirstBlockCache, DeclaresItsCutAndWhatItAsks) {
     for (int step = 3; step < 10; ++step) EXPECT_EQ(plan.at(site, step), CacheVerdict::kAsk);
   }
   const CacheModel model = image_model(8);
-  EXPECT_EQ(footprint_after(plan, model, 1).image, 0);
-  EXPECT_EQ(footprint_after(plan, model, 2).image, 2) << "the range and the probe";
-  EXPECT_EQ(footprint_after(plan, model, 9).image, 0);
+  EXPECT_EQ(footprint_during(plan, model, 1).image, 0);
+  EXPECT_EQ(footprint_during(plan, model, 2).image, 2) << "the range and the probe";
+  EXPECT_EQ(footprint_during(plan, model, 9).image, 3) << "and what the probe adds now";
 }
 
 TEST(FirstBlockCache, ReusesUpToTheThreshold) {

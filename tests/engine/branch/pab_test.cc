@@ -121,20 +121,20 @@ TEST(Pab, JointAttentionCountsAsSpatialInBothStreams) {
   EXPECT_EQ(served_from(plan, 0), hook({2, 100, 800}, job_of(50)));
   EXPECT_EQ(served_from(plan, 1), served_from(plan, 0));
   EXPECT_EQ(computed_steps(plan, 2).size(), 50u);
-  const CacheFootprint peak = peak_footprint(plan, model);
-  EXPECT_EQ(peak.image, 2);
-  EXPECT_EQ(peak.context, 2);
+  const CacheFootprint held = footprint_during(plan, model, 20);
+  EXPECT_EQ(held.image, 2);
+  EXPECT_EQ(held.context, 2);
 }
 
 TEST(Pab, KeepsOnlyWhatTheNextStepReuses) {
   const CacheModel model = image_model(3);
   const CachePlan plan = plan_of({}, model, job_of(50));
   for (int step = 0; step < 9; ++step)
-    EXPECT_EQ(footprint_after(plan, model, step).image, 0) << step;
+    EXPECT_EQ(footprint_during(plan, model, step).image, 0) << step;
   EXPECT_EQ(plan.at(1, 9), CacheVerdict::kComputeAndKeep) << "right before the window";
   EXPECT_EQ(plan.at(0, 9), CacheVerdict::kCompute) << "step 10 computes spatial attention";
-  EXPECT_EQ(footprint_after(plan, model, 10).image, 6);
-  for (int step = 43; step < 50; ++step) EXPECT_EQ(footprint_after(plan, model, step).image, 0);
+  EXPECT_EQ(footprint_during(plan, model, 10).image, 6);
+  for (int step = 44; step < 50; ++step) EXPECT_EQ(footprint_during(plan, model, step).image, 0);
 }
 
 TEST(Pab, NeutralSettingsComputeEverything) {

@@ -22,13 +22,6 @@ DiffusionRequest request_of(const std::string& id, int64_t label, int64_t steps)
   return request;
 }
 
-std::shared_ptr<CollectedJob> submit(DenoiseEngine& engine, DiffusionRequest request) {
-  auto sink = std::make_shared<CollectedJob>();
-  const absl::Status status = engine.submit(std::move(request), sink);
-  EXPECT_TRUE(status.ok()) << status;
-  return sink;
-}
-
 double deviation(const std::vector<float>& values) {
   double mean = 0, square = 0;
   for (const float value : values) mean += value / static_cast<double>(values.size());
@@ -49,7 +42,7 @@ TEST(DenoiseEngine, AGuidedRunEqualsDiffusers) {
     request.width = shape[2];
     request.guidance_scale = golden.get(at + "guidance")[0];
     request.latents = FloatArray{shape, golden.get(at + "noise")};
-    const auto job = submit(*engine, std::move(request));
+    const auto job = submit_to(*engine, std::move(request));
     ASSERT_TRUE(job->status().ok()) << job->status();
     const std::vector<float> want = golden.get(at + "latents_19");
     const std::vector<float>& got = job->result().values.values;
@@ -90,7 +83,7 @@ TEST(DenoiseEngine, BitsNeverDependOnCompany) {
   {
     const auto engine = make_dit_engine({});
     for (const DiffusionRequest& request : mixed_requests()) {
-      const auto job = submit(*engine, request);
+      const auto job = submit_to(*engine, request);
       ASSERT_TRUE(job->status().ok()) << job->status();
       alone.push_back(job->result().values.values);
     }
@@ -104,7 +97,7 @@ TEST(DenoiseEngine, BitsNeverDependOnCompany) {
     const auto engine = make_dit_engine(options);
     std::vector<std::shared_ptr<CollectedJob>> jobs;
     for (const DiffusionRequest& request : mixed_requests()) {
-      jobs.push_back(submit(*engine, request));
+      jobs.push_back(submit_to(*engine, request));
       // Joins the others at some step of theirs.
       if (jobs.size() > 1) jobs[jobs.size() - 2]->wait_for_step(static_cast<int>(random() % 4));
     }
@@ -123,7 +116,7 @@ TEST(DenoiseEngine, CancelsAndDeadlinesEndWithinAStepAndNothingStays) {
   EXPECT_EQ(engine->submit(late, refused).code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(refused->ends(), 0);
 
-  const auto job = submit(*engine, request_of("long", 2, 1000));
+  const auto job = submit_to(*engine, request_of("long", 2, 1000));
   job->wait_for_step(3);
   EXPECT_EQ(engine->submit(request_of("long", 2, 10), refused).code(),
             absl::StatusCode::kAlreadyExists);
@@ -144,7 +137,8 @@ TEST(DenoiseEngine, MoreJobsThanFitWaitTheirTurnAndAllMemoryComesBack) {
   const auto engine = make_dit_engine(small);
   std::vector<std::shared_ptr<CollectedJob>> jobs;
   for (int which = 0; which < 40; ++which) {
-    jobs.push_back(submit(*engine, request_of(std::to_string(which), which % 10, 1 + which % 7)));
+    jobs.push_back(
+        submit_to(*engine, request_of(std::to_string(which), which % 10, 1 + which % 7)));
     if (which % 6 == 5) (void)engine->cancel(std::to_string(which - 2));
   }
   for (const auto& job : jobs) {
@@ -191,7 +185,6 @@ TEST(DenoiseEngine, BadRequestsNameFieldAndBound) {
               HasSubstr("latents[0] is not finite"));
   EXPECT_THAT(refusal([](auto& r) { r.height = r.width = 256; }), HasSubstr("needs"));
   EXPECT_THAT(refusal([](auto& r) { r.model = "other"; }), HasSubstr("there is dit"));
-  EXPECT_THAT(refusal([](auto& r) { r.policies["pab"] = {}; }), HasSubstr("policies.pab"));
   EXPECT_THAT(refusal([](auto& r) { r.preview_steps = 2; }), HasSubstr("preview_steps"));
 }
 
