@@ -29,8 +29,8 @@ uint16_t to_bf16(float value) {
 
 // The quantile function of the normal distribution by bisection of erfc: kDraws values spaced
 // evenly in probability, so that a table look-up by random bits draws a normal.
-std::vector<float> normal_draws(double scale) {
-  std::vector<float> draws(kDraws);
+std::vector<double> normal_draws() {
+  std::vector<double> draws(kDraws);
   double value = -6;
   for (int draw = 0; draw < kDraws; ++draw) {
     const double probability = (draw + 0.5) / kDraws;
@@ -39,7 +39,7 @@ std::vector<float> normal_draws(double scale) {
       const double middle = (value + high) / 2;
       (0.5 * std::erfc(-middle / std::sqrt(2.0)) < probability ? value : high) = middle;
     }
-    draws[draw] = static_cast<float>(scale * value);
+    draws[draw] = value;
   }
   return draws;
 }
@@ -116,10 +116,7 @@ std::string header_of(const std::vector<ExpectedTensor>& tensors, const Shard& s
 
 class ShardWriter {
  public:
-  explicit ShardWriter(const WeightFileOptions& options)
-      : options_(options), floats_(normal_draws(options.scale)) {
-    for (const float draw : floats_) halves_.push_back(to_bf16(draw));
-  }
+  explicit ShardWriter(const WeightFileOptions& options) : options_(options) {}
 
   absl::Status write(const std::vector<ExpectedTensor>& tensors, const Shard& shard,
                      const std::string& name) const {
@@ -140,18 +137,29 @@ class ShardWriter {
   void write_tensor(std::ofstream& out, const ExpectedTensor& tensor, size_t index) const {
     // The embedding would be a near copy of itself at every seed if the key were a plain sum.
     const RandomBits bits(RandomBits(options_.seed ^ (index + 1) << 32).next());
-    const bool gain = tensor.name.ends_with("norm.weight");
+    const double scale = scale_of(tensor);
     const uint64_t count = element_count(tensor);
-    if (options_.dtype == DType::kF32) {
-      write_draws(out, gain ? std::vector<float>(kDraws, 1.0f) : floats_, count, bits);
-    } else {
-      write_draws(out, gain ? std::vector<uint16_t>(kDraws, to_bf16(1.0f)) : halves_, count, bits);
+    std::vector<float> floats(kDraws, 1.0f);
+    for (int draw = 0; draw < kDraws && scale > 0; ++draw) {
+      floats[draw] = static_cast<float>(scale * draws_[draw]);
     }
+    if (options_.dtype == DType::kF32) return write_draws(out, floats, count, bits);
+    std::vector<uint16_t> halves;
+    for (const float value : floats) halves.push_back(to_bf16(value));
+    write_draws(out, halves, count, bits);
+  }
+
+  // 0 = a norm gain.
+  double scale_of(const ExpectedTensor& tensor) const {
+    if (tensor.name.ends_with("norm.weight")) return 0;
+    const bool table = tensor.name.ends_with("_table") || tensor.name.ends_with("_table.weight");
+    if (!options_.scale_by_inputs || tensor.shape.size() < 2 || table) return options_.scale;
+    const auto outputs = static_cast<uint64_t>(tensor.shape.front());
+    return 1 / std::sqrt(static_cast<double>(element_count(tensor) / outputs));
   }
 
   const WeightFileOptions& options_;
-  std::vector<float> floats_;
-  std::vector<uint16_t> halves_;  // the same draws as bf16
+  const std::vector<double> draws_ = normal_draws();
 };
 
 std::string five_digits(size_t number) {
@@ -161,7 +169,7 @@ std::string five_digits(size_t number) {
 
 absl::Status write_index(const std::vector<ExpectedTensor>& tensors,
                          const std::vector<Shard>& shards, const std::vector<std::string>& names,
-                         const std::string& folder) {
+                         const std::string& path) {
   uint64_t total = 0;
   nlohmann::json map = nlohmann::json::object();
   for (size_t shard = 0; shard < shards.size(); ++shard) {
@@ -171,11 +179,11 @@ absl::Status write_index(const std::vector<ExpectedTensor>& tensors,
     }
   }
   const ordered_json index = {{"metadata", {{"total_size", total}}}, {"weight_map", map}};
-  std::ofstream out(folder + "/model.safetensors.index.json");
+  std::ofstream out(path);
   out << index.dump(2) << "\n";
   out.close();
   if (out.good()) return absl::OkStatus();
-  return absl::UnavailableError(folder + "/model.safetensors.index.json: cannot write");
+  return absl::UnavailableError(path + ": cannot write");
 }
 
 }  // namespace
@@ -187,14 +195,17 @@ absl::Status write_random_weights(const std::vector<ExpectedTensor>& tensors,
   const ShardWriter writer(options);
   std::vector<std::string> names;
   for (size_t shard = 0; shard < shards.size(); ++shard) {
-    names.push_back(shards.size() == 1 ? "model.safetensors"
-                                       : "model-" + five_digits(shard + 1) + "-of-" +
-                                             five_digits(shards.size()) + ".safetensors");
+    const std::string place =
+        shards.size() == 1 ? ""
+                           : "-" + five_digits(shard + 1) + "-of-" + five_digits(shards.size());
+    names.push_back(options.name + place + ".safetensors");
     const absl::Status written = writer.write(tensors, shards[shard], names.back());
     if (!written.ok()) return written;
   }
-  return shards.size() == 1 ? absl::OkStatus()
-                            : write_index(tensors, shards, names, options.folder);
+  return shards.size() == 1
+             ? absl::OkStatus()
+             : write_index(tensors, shards, names,
+                           options.folder + "/" + options.name + ".safetensors.index.json");
 }
 
 }  // namespace tessera
