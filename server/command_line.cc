@@ -22,11 +22,17 @@ const std::map<std::string, Action>& actions() {
 
 absl::Status store(const std::string& flag, const std::string& value, ConfigSources& sources) {
   std::string* single = flag == "--config" ? &sources.file : &sources.model;
+  std::vector<std::string>* several =
+      flag == "--diffusion-model" ? &sources.diffusion_models : nullptr;
   if (flag == "--set") {
     sources.sets.push_back(value);
     return absl::OkStatus();
   }
   if (value.empty()) return absl::InvalidArgumentError(absl::StrCat(flag, " needs a value"));
+  if (several != nullptr) {
+    several->push_back(value);
+    return absl::OkStatus();
+  }
   if (!single->empty()) return absl::InvalidArgumentError(absl::StrCat(flag, " is given twice"));
   *single = value;
   return absl::OkStatus();
@@ -54,7 +60,8 @@ absl::StatusOr<CommandLine> parse_command_line(const std::vector<std::string>& a
     }
     const size_t equals = argument.find('=');
     const std::string flag = argument.substr(0, equals);
-    if (flag != "--config" && flag != "--model" && flag != "--set") return unknown(argument);
+    if (flag != "--config" && flag != "--model" && flag != "--diffusion-model" && flag != "--set")
+      return unknown(argument);
     if (equals == std::string::npos && at + 1 == arguments.size())
       return absl::InvalidArgumentError(absl::StrCat(flag, " needs a value"));
     const std::string& value =
@@ -62,17 +69,19 @@ absl::StatusOr<CommandLine> parse_command_line(const std::vector<std::string>& a
     if (absl::Status status = store(flag, value, line.sources); !status.ok()) return status;
   }
   if (line.action == Action::kServe && line.sources.file.empty() && line.sources.model.empty() &&
-      line.sources.sets.empty())
+      line.sources.diffusion_models.empty() && line.sources.sets.empty())
     return absl::InvalidArgumentError(
         "nothing to serve: give --model FOLDER or --config FILE; tesserad --help says more");
   return line;
 }
 
 std::string help_text() {
-  return "tesserad serves a language model to programs on this machine, over gRPC.\n"
+  return "tesserad serves language models, and models of pictures, videos and robot actions, to\n"
+         "programs on this machine, over gRPC.\n"
          "\n"
-         "  tesserad --model FOLDER         serve a Hugging Face folder with the defaults\n"
-         "  tesserad --config FILE          serve what a YAML file says\n"
+         "  tesserad --model FOLDER             serve a Hugging Face folder with the defaults\n"
+         "  tesserad --diffusion-model FOLDER   serve a diffusers folder with the defaults\n"
+         "  tesserad --config FILE              serve what a YAML file says\n"
          "\n"
          "It listens on 127.0.0.1:50051, and on 127.0.0.1:9464 for Prometheus (/metrics), until it "
          "gets\n"
@@ -81,6 +90,11 @@ std::string help_text() {
          "signal ends it at once. Ask it something with `tessera generate \"def main():\"`.\n"
          "\n"
          "  --model FOLDER        model to serve (config.json, tokenizer.json, *.safetensors)\n"
+         "  --diffusion-model FOLDER  diffusion model to serve (model_index.json and its folders, "
+         "or\n"
+         "                        a converted diffusion policy); may be repeated, and stand "
+         "beside\n"
+         "                        --model\n"
          "  --config FILE         settings; config/quickstart.yaml is a small example\n"
          "  --set SECTION.KEY=V   one setting, over the file's; may be repeated:\n"
          "                        --set schedule.seqs_max=16 --set kv_cache.bytes=2GiB\n"

@@ -10,17 +10,19 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
+#include "engine/diffusion/engine.h"
 #include "engine/run/engine.h"
 #include "server/command_line.h"
 #include "server/config/load.h"
 #include "server/config/print.h"
+#include "server/config/served_name.h"
 #include "server/engine_host.h"
 #include "server/grpc/frontend.h"
 #include "server/lifecycle/service.h"
 #include "server/lifecycle/signals.h"
 #include "server/metrics/endpoint.h"
 #include "server/metrics/metrics.h"
-#include "server/served_name.h"
 
 namespace tessera {
 namespace {
@@ -40,18 +42,79 @@ void set_up_log(const ServerConfig& config) {
   spdlog::set_default_logger(log);
 }
 
+std::string address_text(const ServerConfig& config) {
+  if (!config.metrics_enabled) return config.grpc_address;
+  return config.grpc_address + ", metrics on http://" + config.metrics_address + "/metrics";
+}
+
+// What is to be done for a configured model: to load it, and to show its load once all are there.
+struct Loading {
+  EngineHost::Create create;
+  std::function<void(const AnyEngine&)> follow;
+};
+
+std::vector<Loading> loadings_of(const ServerConfig& config, Metrics& metrics) {
+  std::vector<Loading> loadings;
+  if (!config.engine.model.path.empty()) {
+    TextMetrics& observer = metrics.add_text(served_name(config.engine.model));
+    const auto create = [&config, &observer]() -> absl::StatusOr<AnyEngine> {
+      spdlog::info("loading {}", config.engine.model.path);
+      absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::create(config.engine, &observer);
+      if (!engine.ok()) return engine.status();
+      return AnyEngine(*std::move(engine));
+    };
+    loadings.push_back({create, [&observer](const AnyEngine& engine) {
+                          const Engine* made = std::get<std::unique_ptr<Engine>>(engine).get();
+                          observer.follow([made] { return made->load(); });
+                        }});
+  }
+  for (const DiffusionModelSettings& model : config.diffusion_models) {
+    DiffusionMetrics& observer = metrics.add_diffusion(served_name(model));
+    const auto create = [&config, &model, &observer]() -> absl::StatusOr<AnyEngine> {
+      spdlog::info("loading {}", model.path);
+      absl::StatusOr<std::unique_ptr<DiffusionEngine>> engine =
+          DiffusionEngine::create(model, config.engine.device, &observer);
+      if (!engine.ok()) return engine.status();
+      observer.describe((*engine)->model());
+      return AnyEngine(*std::move(engine));
+    };
+    loadings.push_back({create, [&observer](const AnyEngine& engine) {
+                          const DiffusionEngine* made =
+                              std::get<std::unique_ptr<DiffusionEngine>>(engine).get();
+                          observer.follow([made] { return made->load(); });
+                        }});
+  }
+  return loadings;
+}
+
+// Tells the log what was loaded; gives its name.
+std::string describe(const AnyEngine& engine) {
+  return std::visit(
+      [](const auto& one) {
+        std::istringstream description(one->describe());
+        for (std::string line; std::getline(description, line);)
+          spdlog::info("{}: {}", one->model().name, line);
+        return one->model().name;
+      },
+      engine);
+}
+
 int serve(const ServerConfig& config) {
   Signals signals;
-  Metrics metrics(served_name(config.engine.model));
+  Metrics metrics;
   MetricsEndpoint endpoint(config.metrics_address, metrics);
-  Frontend frontend(config, [&](absl::StatusCode code) { metrics.on_refused(code); });
-  EngineHost host([&] { return Engine::create(config.engine, &metrics); }, frontend);
+  Frontend frontend(config, [&](const std::string& model, absl::StatusCode code) {
+    metrics.on_refused(model, code);
+  });
+  const std::vector<Loading> loadings = loadings_of(config, metrics);
+  std::vector<EngineHost::Create> creates;
+  for (const Loading& loading : loadings) creates.push_back(loading.create);
+  EngineHost host(std::move(creates), frontend);
   ServiceList services;
   if (config.metrics_enabled) services.add(endpoint);
   services.add(frontend);
   services.add(host);
 
-  spdlog::info("loading {}", config.engine.model.path);
   std::future<absl::Status> started =
       std::async(std::launch::async, [&] { return services.start(); });
   while (started.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
@@ -61,12 +124,12 @@ int serve(const ServerConfig& config) {
     std::_Exit(0);
   }
   if (absl::Status status = started.get(); !status.ok()) return fail(kFailed, status.message());
-  metrics.follow([&host] { return host.engine().load(); });
-  std::istringstream description(host.engine().describe());
-  for (std::string line; std::getline(description, line);) spdlog::info("{}", line);
-  spdlog::info(
-      "ready: {} on {}{}", host.engine().model().name, config.grpc_address,
-      config.metrics_enabled ? ", metrics on http://" + config.metrics_address + "/metrics" : "");
+  std::vector<std::string> names;
+  for (size_t index = 0; index < loadings.size(); ++index) {
+    names.push_back(describe(host.engines()[index]));
+    loadings[index].follow(host.engines()[index]);
+  }
+  spdlog::info("ready: {} on {}", absl::StrJoin(names, ", "), address_text(config));
 
   const int signal = signals.wait();
   spdlog::info("{}: finishing {} live requests, at most {} s; a second signal ends at once",
@@ -75,7 +138,7 @@ int serve(const ServerConfig& config) {
   services.drain(std::chrono::steady_clock::now() +
                  std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                      std::chrono::duration<double>(config.drain_seconds)));
-  metrics.follow(nullptr);
+  metrics.unfollow();
   services.stop();
   spdlog::info("stopped");
   return 0;

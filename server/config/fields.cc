@@ -126,6 +126,33 @@ void add_schedule(EngineConfig& e, std::vector<Field>& out) {
                         0, 1 << 28));
 }
 
+void add_diffusion_model(DiffusionModelSettings& m, const std::string& at,
+                         std::vector<Field>& out) {
+  out.push_back(simple(at + ".path", Type::kPath, &m.path,
+                       "folder of the model: diffusers layout, or a converted diffusion policy"));
+  out.push_back(
+      simple(at + ".name", Type::kText, &m.name, "name clients use; empty = the folder's"));
+  out.push_back(choice(at + ".dtype", &m.dtype, {"auto", "bf16", "f32"}, "weights; auto = bf16"));
+  out.push_back(or_auto(bounded(simple(at + ".rows_max", Type::kInteger, &m.rows_max,
+                                       "token rows of a step; auto = from the network"),
+                                0, 1 << 20)));
+  out.push_back(or_auto(bounded(simple(at + ".memory_bytes", Type::kBytes, &m.memory_bytes,
+                                       "latents and kept features of jobs; auto = memory_fraction"),
+                                0, 9007199254740992.0)));
+  Field fraction = bounded(simple(at + ".memory_fraction", Type::kNumber, &m.memory_fraction,
+                                  "share of the memory that is free once the weights are loaded"),
+                           0, 0.95);
+  fraction.low_excluded = true;
+  out.push_back(fraction);
+  out.push_back(bounded(simple(at + ".queue_requests_max", Type::kInteger, &m.queue_requests_max,
+                               "waiting requests; more get RESOURCE_EXHAUSTED"),
+                        1, 1 << 20));
+  out.push_back(
+      bounded(simple(at + ".step_time_target_seconds", Type::kSeconds, &m.step_time_target_seconds,
+                     "jobs join a step while it stays near this"),
+              0.001, 600));
+}
+
 void add_techniques(EngineConfig& e, std::vector<Field>& out) {
   out.push_back(simple("decode.proposer", Type::kTechnique, &e.proposer,
                        "speculation: who drafts tokens for the model to verify"));
@@ -148,6 +175,9 @@ void add_service(ServerConfig& c, std::vector<Field>& out) {
   out.push_back(bounded(simple("limits.stream_buffer_bytes", Type::kBytes, &c.stream_buffer_bytes,
                                "unsent events of one stream; beyond that its client is dropped"),
                         65536, 1 << 30));
+  out.push_back(bounded(simple("limits.request_bytes_max", Type::kBytes, &c.request_bytes_max,
+                               "requests that may carry tensors; text requests have at most 1MiB"),
+                        1 << 20, 1 << 30));
   out.push_back(bounded(simple("limits.admission_threads", Type::kInteger, &c.admission_threads,
                                "threads that check and tokenise incoming requests"),
                         1, 64));
@@ -177,6 +207,10 @@ absl::Status store_number(const Field& field, absl::StatusOr<Value> value) {
         absl::StrCat("must be ", range_text(field), ", found ", bound_text(field, number)));
   if (int* small = std::get_if<int*>(&field.target) ? std::get<int*>(field.target) : nullptr) {
     *small = static_cast<int>(*value);
+    return absl::OkStatus();
+  }
+  if (int64_t* const* large = std::get_if<int64_t*>(&field.target)) {
+    **large = static_cast<int64_t>(*value);
     return absl::OkStatus();
   }
   *std::get<Value*>(field.target) = *value;
@@ -222,6 +256,8 @@ std::vector<Field> config_fields(ServerConfig& config) {
   std::vector<Field> fields;
   add_server(config, fields);
   add_model(config.engine.model, fields);
+  for (size_t index = 0; index < config.diffusion_models.size(); ++index)
+    add_diffusion_model(config.diffusion_models[index], model_path(index), fields);
   add_device(config.engine.device, fields);
   add_kv_cache(config.engine.kv_cache, fields);
   add_schedule(config.engine, fields);
@@ -229,6 +265,8 @@ std::vector<Field> config_fields(ServerConfig& config) {
   add_service(config, fields);
   return fields;
 }
+
+std::string model_path(size_t index) { return absl::StrCat(kModelListKey, "[", index, "]"); }
 
 absl::Status assign(const Field& field, const YamlNode& value, absl::string_view folder) {
   if (value.kind == YamlNode::Kind::kNull)
@@ -269,7 +307,9 @@ std::string value_text(const Field& field) {
   if (auto* const* small = std::get_if<int*>(&field.target))
     return number(**small, absl::StrCat(**small));
   if (auto* const* large = std::get_if<int64_t*>(&field.target))
-    return number(static_cast<double>(**large), absl::StrCat(**large));
+    return number(static_cast<double>(**large), field.type == Type::kBytes
+                                                    ? bytes_text(static_cast<uint64_t>(**large))
+                                                    : absl::StrCat(**large));
   if (auto* const* bytes = std::get_if<uint64_t*>(&field.target))
     return number(static_cast<double>(**bytes), bytes_text(**bytes));
   return number_text(*std::get<double*>(field.target));

@@ -40,8 +40,16 @@ struct Field {
   std::vector<std::string> choices = {};
 };
 
-// In the order they are printed; pointers into `config`.
+// In the order they are printed; pointers into `config`. Those of diffusion models that `config`
+// has are called diffusion_models[0].path and so on.
 std::vector<Field> config_fields(ServerConfig& config);
+
+// The list of diffusion models: its key, its meaning, how many it may hold, and the path of one.
+constexpr absl::string_view kModelListKey = "diffusion_models";
+constexpr absl::string_view kModelListMeaning =
+    "models of pictures, videos or actions, besides the language model or instead of it";
+constexpr size_t kModelListMax = 16;
+std::string model_path(size_t index);  // "diffusion_models[2]"
 
 // Stores a scalar in the field's target. `folder` is where relative paths start. INVALID_ARGUMENT
 // says what was expected, without saying where. REQUIRES: not a technique.

@@ -13,6 +13,7 @@
 #include "server/config/address.h"
 #include "server/config/fields.h"
 #include "server/config/scalars.h"
+#include "server/config/served_name.h"
 #include "server/config/yaml_tree.h"
 
 namespace tessera {
@@ -63,6 +64,7 @@ class Reader {
         return absl::OkStatus();
       return error(value, path, "must be 1, the only version there is");
     }
+    if (path == kModelListKey) return read_models(value);
     for (const Field& field : fields_) {
       if (field.path == path)
         return field.type == Field::Type::kTechnique ? read_technique(field, value, path)
@@ -76,6 +78,28 @@ class Reader {
     if (value.kind != YamlNode::Kind::kMap)
       return error(value, path, "is a section; it holds keys, not a value");
     return read_map(value, path + ".");
+  }
+
+  // A list takes the place of one that an earlier source has set.
+  absl::Status read_models(const YamlNode& list) {
+    const std::string path(kModelListKey);
+    if (list.kind != YamlNode::Kind::kList)
+      return error(list, path, "is a list of maps, each with a path");
+    if (list.items.size() > kModelListMax)
+      return error(list, path,
+                   absl::StrCat("has ", list.items.size(), " models, at most ", kModelListMax));
+    const auto first = loaded_.origins.lower_bound(path);
+    const auto last = loaded_.origins.lower_bound(path + "]");
+    loaded_.origins.erase(first, last);
+    loaded_.config.diffusion_models.assign(list.items.size(), {});
+    fields_ = config_fields(loaded_.config);
+    for (size_t index = 0; index < list.items.size(); ++index) {
+      const YamlNode& item = list.items[index];
+      const std::string at = model_path(index);
+      if (item.kind != YamlNode::Kind::kMap) return error(item, at, "is a map with a path");
+      if (absl::Status status = read_map(item, at + "."); !status.ok()) return status;
+    }
+    return absl::OkStatus();
   }
 
   absl::Status read_field(const Field& field, const YamlNode& value, const std::string& path) {
@@ -128,7 +152,10 @@ class Reader {
 
   absl::Status unknown(const YamlNode& key, const std::string& path, const std::string& prefix) {
     std::vector<std::string> siblings, elsewhere;
-    if (prefix.empty()) siblings.emplace_back(kVersionKey);
+    if (prefix.empty()) {
+      siblings.emplace_back(kVersionKey);
+      siblings.emplace_back(kModelListKey);
+    }
     for (const Field& field : fields_) {
       if (absl::StartsWith(field.path, prefix)) {
         const std::vector<std::string> rest =
@@ -179,6 +206,31 @@ absl::Status check_address(const LoadedConfig& loaded, const std::string& path,
       "loopback address, or set server.allow_insecure: true to let everyone in"));
 }
 
+// Clients tell models apart by their names.
+absl::Status check_models(const ServerConfig& config) {
+  if (config.engine.model.path.empty() && config.diffusion_models.empty())
+    return absl::InvalidArgumentError(
+        "model.path is not set; give a model folder with --model or --diffusion-model, or in the "
+        "configuration file");
+  std::map<std::string, std::string> owners;
+  if (!config.engine.model.path.empty()) owners[served_name(config.engine.model)] = "model";
+  for (size_t index = 0; index < config.diffusion_models.size(); ++index) {
+    const DiffusionModelSettings& model = config.diffusion_models[index];
+    const std::string at = model_path(index);
+    if (model.path.empty())
+      return absl::InvalidArgumentError(
+          absl::StrCat(at, ".path is not set; each model needs its folder"));
+    const auto [owner, fresh] = owners.emplace(served_name(model), at);
+    if (!fresh)
+      return absl::InvalidArgumentError(absl::StrCat(at, " has the name of ", owner->second, ", '",
+                                                     owner->first, "'; give it another name"));
+  }
+  if (config.diffusion_models.size() > kModelListMax)
+    return absl::InvalidArgumentError(
+        absl::StrCat(kModelListKey, " has more than ", kModelListMax, " models"));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status apply_yaml(absl::string_view text, absl::string_view name, absl::string_view folder,
@@ -221,10 +273,9 @@ absl::Status apply_set(absl::string_view assignment, LoadedConfig& loaded) {
 
 absl::Status check_config(const LoadedConfig& loaded) {
   const ServerConfig& config = loaded.config;
-  if (config.engine.model.path.empty())
-    return absl::InvalidArgumentError(
-        "model.path is not set; give a model folder with --model or in the configuration file");
-  absl::Status status = check_address(loaded, "server.grpc_address", config.grpc_address);
+  absl::Status status = check_models(config);
+  if (!status.ok()) return status;
+  status = check_address(loaded, "server.grpc_address", config.grpc_address);
   if (status.ok() && config.metrics_enabled)
     status = check_address(loaded, "server.metrics_address", config.metrics_address);
   return status;
@@ -243,6 +294,11 @@ absl::StatusOr<LoadedConfig> load_config(const ConfigSources& sources) {
   }
   for (const std::string& assignment : sources.sets) {
     if (absl::Status status = apply_set(assignment, loaded); !status.ok()) return status;
+  }
+  for (const std::string& folder : sources.diffusion_models) {
+    loaded.origins[model_path(loaded.config.diffusion_models.size()) + ".path"] =
+        "--diffusion-model";
+    loaded.config.diffusion_models.emplace_back().path = folder;
   }
   if (!sources.model.empty()) {
     loaded.config.engine.model.path = sources.model;

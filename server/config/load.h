@@ -20,9 +20,10 @@ struct LoadedConfig {
 };
 
 struct ConfigSources {
-  std::string file;               // empty = none
-  std::string model;              // --model; empty = none
-  std::vector<std::string> sets;  // --set path=value, in order; later ones win
+  std::string file;                                // empty = none
+  std::string model;                               // --model; empty = none
+  std::vector<std::string> diffusion_models = {};  // --diffusion-model, in order; after the file's
+  std::vector<std::string> sets;                   // --set path=value, in order; later ones win
 };
 
 // INVALID_ARGUMENT: "file:line:column: dotted.path: what is wrong", one sentence. NOT_FOUND when

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/config/fields.h"
@@ -37,15 +38,21 @@ class Writer {
   static std::string leaf(const std::string& path) { return path.substr(path.rfind('.') + 1); }
 
   // Opens the sections of `path` that the line before did not share; gives the leaf's indentation.
+  // An item of a list, "models[2]", is a section in one that is called "models".
   std::string open_sections(const std::string& path) {
-    std::vector<std::string> sections = absl::StrSplit(path, '.');
+    std::vector<std::string> sections;
+    for (const absl::string_view name : absl::StrSplit(path, '.')) {
+      const size_t bracket = name.find('[');
+      sections.emplace_back(name.substr(0, bracket));
+      if (bracket != name.npos) sections.emplace_back(name.substr(bracket));
+    }
     sections.pop_back();
     const size_t shared =
         std::mismatch(sections.begin(), sections.end(), open_.begin(), open_.end()).first -
         sections.begin();
     for (size_t depth = shared; depth < sections.size(); ++depth)
-      absl::StrAppend(&text_, depth == 0 ? "\n" : "", std::string(2 * depth, ' '), sections[depth],
-                      ":\n");
+      absl::StrAppend(&text_, depth == 0 ? "\n" : "", std::string(2 * depth, ' '),
+                      sections[depth][0] == '[' ? "-" : sections[depth] + ":", "\n");
     open_ = sections;
     return std::string(2 * sections.size(), ' ');
   }
@@ -63,6 +70,21 @@ void write_technique(const Field& field, Writer& writer,
     const std::string path = field.path + "." + name;
     writer.line(path, yaml_value(value), origin(path));
   }
+}
+
+// What an item of the list takes; as a comment, because the list is empty by default.
+std::string model_list_reference() {
+  ServerConfig config;
+  config.diffusion_models.resize(1);
+  const std::string prefix = model_path(0) + ".";
+  std::string text = absl::StrCat("\n# ", kModelListMeaning, " (a list of at most ", kModelListMax,
+                                  " maps):\n#   -\n");
+  for (const Field& field : config_fields(config)) {
+    if (!absl::StartsWith(field.path, prefix)) continue;
+    absl::StrAppend(&text, "#     # ", field.meaning, " (", type_text(field), ")\n#     ",
+                    field.path.substr(prefix.size()), ": ", value_text(field), "\n");
+  }
+  return absl::StrCat(text, kModelListKey, ": []\n");
 }
 
 }  // namespace
@@ -97,7 +119,7 @@ std::string print_reference() {
     writer.comment(path, absl::StrCat(field.meaning, " (", type_text(field), ")"));
     writer.line(path, technique ? "none" : value_text(field), "");
   }
-  return writer.text();
+  return writer.text() + model_list_reference();
 }
 
 }  // namespace tessera

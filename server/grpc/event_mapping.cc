@@ -130,12 +130,4 @@ void WireEvents::next_delta(Delta& delta, v1::TextDelta& out) {
   if (text_sent_ == delta.text.size() && tokens_sent_ == delta.tokens.size()) event_.reset();
 }
 
-v1::GenerateTextEvent accepted_event(const RequestId& id, const std::string& model, uint64_t seed) {
-  v1::GenerateTextEvent event;
-  event.set_request_id(id);
-  event.mutable_accepted()->set_model(model);
-  event.mutable_accepted()->set_seed(seed);
-  return event;
-}
-
 }  // namespace tessera

@@ -33,6 +33,4 @@ class WireEvents {
   size_t tokens_sent_ = 0, text_sent_ = 0;  // of a prompt or delta that is being cut
 };
 
-v1::GenerateTextEvent accepted_event(const RequestId& id, const std::string& model, uint64_t seed);
-
 }  // namespace tessera

@@ -10,9 +10,10 @@ namespace tessera {
 namespace {
 
 constexpr absl::string_view kPayload = "tessera.v1/field";
-constexpr std::array<absl::string_view, 12> kRoots{
-    "request_id", "model",    "prompt",  "token_ids", "chat",        "sampling",
-    "stopping",   "response", "caching", "priority",  "best_effort", "policies"};
+constexpr std::array<absl::string_view, 20> kRoots{
+    "request_id",  "model",      "prompt",       "token_ids",   "chat",     "sampling",  "stopping",
+    "response",    "caching",    "priority",     "best_effort", "policies", "denoising", "output",
+    "class_label", "embeddings", "observations", "height",      "width",    "frames"};
 
 }  // namespace
 

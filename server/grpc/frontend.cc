@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kMessageBytesMax = 1 << 20;
+constexpr int kMessageBytesMax = 1 << 20;  // of events, and of requests without tensors
 constexpr int kKeepaliveMs = 60'000, kKeepaliveTimeoutMs = 20'000, kPingIntervalMinMs = 10'000;
 constexpr int kStreamsPerConnectionMax = 1024;
 constexpr std::chrono::seconds kFlushTime{2};  // for the last bytes of calls that have ended
@@ -43,14 +43,19 @@ void set_up_grpc_once() {
 
 struct Frontend::Parts {
   std::string address;
+  int request_bytes_max;
   GenerationService generation;
   HealthService health;
   std::unique_ptr<grpc::Server> server;
   int port = 0;
 };
 
-Frontend::Frontend(const ServerConfig& config, std::function<void(absl::StatusCode)> on_refused)
+Frontend::Frontend(const ServerConfig& config,
+                   std::function<void(const std::string&, absl::StatusCode)> on_refused)
     : parts_(new Parts{.address = config.grpc_address,
+                       .request_bytes_max = config.diffusion_models.empty()
+                                                ? kMessageBytesMax
+                                                : static_cast<int>(config.request_bytes_max),
                        .generation{config, std::move(on_refused)},
                        .health{},
                        .server = nullptr}) {}
@@ -62,7 +67,7 @@ absl::Status Frontend::start() {
   set_ready(false);
   set_live(true);
   grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+  builder.SetMaxReceiveMessageSize(parts_->request_bytes_max);
   builder.SetMaxSendMessageSize(kMessageBytesMax);
   // Otherwise two daemons could share a port, and each would get some of the requests.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -97,8 +102,8 @@ void Frontend::stop() {
 
 int Frontend::port() const { return parts_->port; }
 
-void Frontend::open(Engine& engine) {
-  parts_->generation.open(engine);
+void Frontend::open(const Engines& engines) {
+  parts_->generation.open(engines);
   set_ready(true);
 }
 

@@ -9,17 +9,18 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "engine/run/engine.h"
 #include "server/config/config.h"
+#include "server/grpc/engines.h"
 #include "server/lifecycle/service.h"
 
 namespace tessera {
 
 class Frontend final : public Service {
  public:
-  // `on_refused` hears the code of each request that no engine accepted, on any thread; may be
-  // empty.
-  Frontend(const ServerConfig& config, std::function<void(absl::StatusCode)> on_refused);
+  // `on_refused` hears the model (empty where none was found) and the code of each request that no
+  // engine accepted, on any thread; may be empty.
+  Frontend(const ServerConfig& config,
+           std::function<void(const std::string&, absl::StatusCode)> on_refused);
   ~Frontend() override;
 
   std::string name() const override { return "grpc"; }
@@ -30,13 +31,13 @@ class Frontend final : public Service {
 
   // All below: after start(), any thread.
   int port() const;  // the one that was bound
-  // Ready: requests go to `engine`, health says so.
-  void open(Engine& engine);
+  // Ready: requests go to the engines, health says so.
+  void open(const Engines& engines);
   // Not ready any more: health says so, new requests get UNAVAILABLE with `why`; live ones go on.
   void close(const std::string& why);
-  // Closes and waits until no stream uses the engine; drops what is left at `deadline`.
+  // Closes and waits until no stream uses an engine; drops what is left at `deadline`.
   void detach(std::chrono::steady_clock::time_point deadline);
-  // `ready` is "" and every service; `live` is the process and its engine.
+  // `ready` is "" and every service; `live` is the process and its engines.
   void set_ready(bool ready);
   void set_live(bool live);
   size_t live_streams() const;

@@ -1,5 +1,5 @@
-// The rpcs of tessera.v1.Generation: each call becomes a stream that the engine feeds. The door is
-// closed until an engine is there and once the daemon drains.
+// The rpcs of tessera.v1.Generation: each call becomes a stream that an engine feeds. The door is
+// closed until the engines are there and once the daemon drains.
 #pragma once
 
 #include <chrono>
@@ -9,36 +9,55 @@
 
 #include "server/config/config.h"
 #include "server/grpc/admission.h"
+#include "server/grpc/call_stream.h"
+#include "server/grpc/engines.h"
 #include "server/grpc/stream_pump.h"
-#include "server/grpc/text_stream.h"
 #include "tessera/v1/generation.grpc.pb.h"
 
 namespace tessera {
 
+using RawText = v1::Generation::WithRawCallbackMethod_GenerateText<v1::Generation::Service>;
+using RawImage = v1::Generation::WithRawCallbackMethod_GenerateImage<RawText>;
+using RawVideo = v1::Generation::WithRawCallbackMethod_GenerateVideo<RawImage>;
+using RawAction = v1::Generation::WithRawCallbackMethod_PredictAction<RawVideo>;
+
 // Requests come as bytes: they are parsed on the admission threads, and what cannot be parsed gets
 // a status of ours.
-class GenerationService final
-    : public v1::Generation::WithRawCallbackMethod_GenerateText<v1::Generation::Service> {
+class GenerationService final : public RawAction {
  public:
-  GenerationService(const ServerConfig& config, std::function<void(absl::StatusCode)> on_refused);
+  using Writer = grpc::ServerWriteReactor<grpc::ByteBuffer>;
 
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* GenerateText(
-      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
+  GenerationService(const ServerConfig& config,
+                    std::function<void(const std::string&, absl::StatusCode)> on_refused);
 
-  // Any thread. `engine` is used until detach() returns.
-  void open(Engine& engine);
+  Writer* GenerateText(grpc::CallbackServerContext* context,
+                       const grpc::ByteBuffer* request) override;
+  Writer* GenerateImage(grpc::CallbackServerContext* context,
+                        const grpc::ByteBuffer* request) override;
+  Writer* GenerateVideo(grpc::CallbackServerContext* context,
+                        const grpc::ByteBuffer* request) override;
+  Writer* PredictAction(grpc::CallbackServerContext* context,
+                        const grpc::ByteBuffer* request) override;
+
+  // Any thread. The engines are used until detach() returns.
+  void open(const Engines& engines);
   void close(const std::string& why);
   // Closes, waits for the live streams to send what they have, and drops those that have not by
   // `deadline`.
   void detach(std::chrono::steady_clock::time_point deadline);
-  size_t live_streams() const { return pump_.live(); }
+  size_t live_streams() const { return text_pump_.live() + denoise_pump_.live(); }
 
  private:
+  template <class Call>
+  Writer* start(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                StreamPump& pump, typename CallStream<Call>::Read read);
+
   const StreamSettings settings_;
   std::mutex mutex_;
-  Engine* engine_ = nullptr;  // null: closed, because of closed_why_
+  std::shared_ptr<const Engines> engines_;  // null: closed, because of closed_why_
   std::string closed_why_ = "the model is still loading";
-  StreamPump pump_;
+  StreamPump text_pump_;
+  StreamPump denoise_pump_;  // encodes pictures, which would hold up text
   Admission admission_;
 };
 

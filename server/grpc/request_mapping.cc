@@ -5,57 +5,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/grpc/field_error.h"
+#include "server/grpc/wire_checks.h"
 
 namespace tessera {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using google::protobuf::FieldDescriptor;
-using google::protobuf::Message;
 
-constexpr size_t kIdBytesMax = 128;
 constexpr int kJsonDepthMax = 64;
-
-absl::Status invalid(absl::string_view field, absl::string_view what) {
-  return field_error(absl::StatusCode::kInvalidArgument, field, what);
-}
-
-// A field that this server's contract does not have was set by a newer client for a reason.
-absl::Status refuse_unknown_fields(const Message& message, const std::string& path) {
-  const auto& reflection = *message.GetReflection();
-  const auto& unknown = reflection.GetUnknownFields(message);
-  if (unknown.field_count() > 0)
-    return field_error(
-        absl::StatusCode::kUnimplemented, path.empty() ? message.GetDescriptor()->name() : path,
-        absl::StrCat("has field number ", unknown.field(0).number(), ", unknown to this server"));
-  std::vector<const FieldDescriptor*> set;
-  reflection.ListFields(message, &set);
-  for (const FieldDescriptor* field : set) {
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    const std::string inner = path.empty() ? field->name() : path + "." + field->name();
-    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
-    for (int index = 0; index < count; ++index) {
-      const Message& child = field->is_repeated()
-                                 ? reflection.GetRepeatedMessage(message, field, index)
-                                 : reflection.GetMessage(message, field);
-      if (absl::Status status = refuse_unknown_fields(child, inner); !status.ok()) return status;
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status map_id(const v1::GenerateTextRequest& wire, TextRequest& request) {
-  if (!wire.has_request_id()) return absl::OkStatus();
-  const std::string& id = wire.request_id();
-  if (id.empty() || id.size() > kIdBytesMax)
-    return invalid("request_id", absl::StrCat("must have 1 to ", kIdBytesMax, " characters"));
-  for (const char c : id) {
-    if (c <= ' ' || c > '~') return invalid("request_id", "must be printable ASCII without spaces");
-  }
-  request.id = id;
-  return absl::OkStatus();
-}
 
 absl::StatusOr<Json> parse_json(const std::string& text, absl::string_view field) {
   bool too_deep = false;
@@ -183,46 +140,15 @@ void map_response(const v1::Response& wire, ResponseParams& response) {
   if (wire.has_skip_special_tokens()) response.skip_special_tokens = wire.skip_special_tokens();
 }
 
-absl::StatusOr<PolicyValue> map_policy_value(const v1::PolicyValue& wire,
-                                             const std::string& field) {
-  switch (wire.value_case()) {
-    case v1::PolicyValue::kFlag:
-      return PolicyValue(wire.flag());
-    case v1::PolicyValue::kInteger:
-      return PolicyValue(int64_t{wire.integer()});
-    case v1::PolicyValue::kNumber:
-      if (!std::isfinite(wire.number())) return invalid(field, "must be a finite number");
-      return PolicyValue(wire.number());
-    case v1::PolicyValue::kText:
-      return PolicyValue(wire.text());
-    case v1::PolicyValue::VALUE_NOT_SET:
-      break;
-  }
-  return invalid(field, "has no value");
-}
-
-absl::Status map_policies(const v1::GenerateTextRequest& wire, TextRequest& request) {
-  for (const auto& [technique, params] : wire.policies()) {
-    PolicyParams& out = request.policies[technique];
-    for (const auto& [name, value] : params.values()) {
-      absl::StatusOr<PolicyValue> mapped = map_policy_value(
-          value, absl::StrCat("policies[", technique.substr(0, 64), "].", name.substr(0, 64)));
-      if (!mapped.ok()) return mapped.status();
-      out[name] = *std::move(mapped);
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<TextRequest> to_text_request(const v1::GenerateTextRequest& wire) {
   TextRequest request;
   absl::Status status = refuse_unknown_fields(wire, "");
-  if (status.ok()) status = map_id(wire, request);
+  if (status.ok()) status = map_id(wire, request.id);
   if (status.ok()) status = map_input(wire, request);
   if (status.ok()) status = map_sampling(wire.sampling(), request.sampling);
-  if (status.ok()) status = map_policies(wire, request);
+  if (status.ok()) status = map_policies(wire.policies(), request.policies);
   if (!status.ok()) return status;
   map_stopping(wire.stopping(), request.stopping);
   map_response(wire.response(), request.response);

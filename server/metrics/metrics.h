@@ -1,14 +1,13 @@
-// What the daemon counts, under names that begin with tessera_: seconds, bytes and tokens. Listens
-// to the engine; read by Prometheus through the endpoint. Every series exists from the start, at
-// zero.
+// What the daemon counts, under names that begin with tessera_: seconds, bytes and tokens. Made
+// before the engines, to which it gives their observers; read by Prometheus through the endpoint.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
-#include "engine/api/observer.h"
+#include "server/metrics/diffusion_metrics.h"
+#include "server/metrics/text_metrics.h"
 
 namespace prometheus {
 class Collectable;
@@ -16,27 +15,28 @@ class Collectable;
 
 namespace tessera {
 
-class Metrics final : public EngineObserver {
+class Metrics {
  public:
-  // The served name, a label of every series.
-  explicit Metrics(const std::string& model_name);
-  ~Metrics() override;
+  Metrics();
+  ~Metrics();
 
-  // Whose load the gauges show from now on, asked whenever they are read; nullptr = nobody's. After
-  // the return the one before is not asked any more. Any thread.
-  void follow(std::function<EngineLoad()> load);
+  // The observer of a model's engine, by the model's served name. REQUIRES: before the first
+  // reading. Each lives as long as this.
+  TextMetrics& add_text(const std::string& model_name);
+  DiffusionMetrics& add_diffusion(const std::string& model_name);
 
-  void on_memory(const MemoryReport& report) override;        // any thread
-  void on_step(const StepReport& report) override;            // engine thread
-  void on_request_end(const RequestReport& report) override;  // engine thread
-  void on_refused(absl::StatusCode code);                     // any thread: no engine accepted it
+  // The engines are about to go: from the return on none is asked for its load.
+  void unfollow();
+
+  // A request that no engine accepted; `model_name` is empty where it found no model. Any thread.
+  void on_refused(const std::string& model_name, absl::StatusCode code);
 
   std::shared_ptr<prometheus::Collectable> collectable() const;
   std::string text() const;  // as Prometheus reads it
 
  private:
-  struct Series;
-  std::shared_ptr<Series> series_;
+  struct All;
+  std::shared_ptr<All> all_;
 };
 
 }  // namespace tessera

@@ -1,5 +1,5 @@
-// An engine without a model: accepts what it is told to accept, and says what a test tells it to
-// say, from a thread of its own as the real one does. Keeps what it was asked.
+// Engines without a model: accept what they are told to accept, and say what a test tells them to
+// say, from a thread of their own as the real ones do. They keep what they were asked.
 #pragma once
 
 #include <chrono>
@@ -14,21 +14,53 @@
 #include <utility>
 #include <vector>
 
+#include "engine/diffusion/engine.h"
 #include "engine/run/engine.h"
 
 namespace tessera {
 
-class FakeEngine final : public Engine {
+struct FakeText {
+  using Engine = tessera::Engine;
+  using Request = TextRequest;
+  using Event = tessera::Event;
+  using Sink = EventSink;
+  using Info = ModelInfo;
+  using Load = EngineLoad;
+  static Event cancelled() { return Failed{absl::CancelledError("cancelled"), Usage{}}; }
+  static bool is_last(const Event& event) {
+    return std::holds_alternative<Completed>(event) || std::holds_alternative<Failed>(event);
+  }
+};
+
+struct FakeDiffusion {
+  using Engine = DiffusionEngine;
+  using Request = DiffusionRequest;
+  using Event = DiffusionEvent;
+  using Sink = DiffusionSink;
+  using Info = DiffusionModelInfo;
+  using Load = DiffusionLoad;
+  static Event cancelled() { return JobFailed{absl::CancelledError("cancelled")}; }
+  static bool is_last(const Event& event) {
+    return std::holds_alternative<JobResult>(event) || std::holds_alternative<JobFailed>(event);
+  }
+};
+
+template <class Kind>
+class FakeEngineOf final : public Kind::Engine {
  public:
+  using Request = typename Kind::Request;
+  using Event = typename Kind::Event;
+  using Sink = typename Kind::Sink;
+
   // Set before the first request. `check` may refuse; `answer` runs on the engine thread once a
   // request is accepted and may post events; without it the test posts them itself.
-  std::function<absl::Status(const TextRequest&)> check;
-  std::function<void(FakeEngine&, const TextRequest&)> answer;
+  std::function<absl::Status(const Request&)> check;
+  std::function<void(FakeEngineOf&, const Request&)> answer;
 
-  FakeEngine() {
+  FakeEngineOf() {
     thread_ = std::thread([this] { run(); });
   }
-  ~FakeEngine() override {
+  ~FakeEngineOf() override {
     {
       std::lock_guard lock(mutex_);
       ending_ = true;
@@ -37,7 +69,7 @@ class FakeEngine final : public Engine {
     thread_.join();
   }
 
-  absl::Status submit(TextRequest request, std::shared_ptr<EventSink> sink) override {
+  absl::Status submit(Request request, std::shared_ptr<Sink> sink) override {
     if (check) {
       if (absl::Status status = check(request); !status.ok()) return status;
     }
@@ -56,7 +88,7 @@ class FakeEngine final : public Engine {
     if (!sinks_.count(id)) return absl::NotFoundError("no request " + id);
     cancelled_.push_back(id);
     changed_.notify_all();
-    work_.push_back([this, id] { post(id, Failed{absl::CancelledError("cancelled"), Usage{}}); });
+    work_.push_back([this, id] { post(id, Kind::cancelled()); });
     return absl::OkStatus();
   }
 
@@ -73,8 +105,8 @@ class FakeEngine final : public Engine {
     changed_.wait(lock, [this] { return sinks_.empty(); });
   }
 
-  const ModelInfo& model() const override { return model_; }
-  EngineLoad load() const override { return {}; }
+  const typename Kind::Info& model() const override { return model_; }
+  typename Kind::Load load() const override { return {}; }
   absl::Status health() const override {
     std::lock_guard lock(mutex_);
     return health_;
@@ -84,14 +116,13 @@ class FakeEngine final : public Engine {
   // Hands an event to the request's sink; the last one forgets the request. Engine thread, or a
   // test that leaves the engine thread alone. False when no such request is live.
   bool post(const RequestId& id, Event event) {
-    std::shared_ptr<EventSink> sink;
+    std::shared_ptr<Sink> sink;
     {
       std::lock_guard lock(mutex_);
       const auto found = sinks_.find(id);
       if (found == sinks_.end()) return false;
       sink = found->second;
-      if (std::holds_alternative<Completed>(event) || std::holds_alternative<Failed>(event))
-        sinks_.erase(found);
+      if (Kind::is_last(event)) sinks_.erase(found);
       changed_.notify_all();
     }
     sink->post(std::move(event));
@@ -111,7 +142,7 @@ class FakeEngine final : public Engine {
   bool wait_until_idle() {
     return wait([&] { return sinks_.empty() && work_.empty(); });
   }
-  std::vector<TextRequest> requests() const {
+  std::vector<Request> requests() const {
     std::lock_guard lock(mutex_);
     return requests_;
   }
@@ -123,7 +154,7 @@ class FakeEngine final : public Engine {
     std::lock_guard lock(mutex_);
     health_ = std::move(status);
   }
-  void set_model(ModelInfo model) { model_ = std::move(model); }
+  void set_model(typename Kind::Info model) { model_ = std::move(model); }
 
  private:
   // Generous, so that only a hang fails.
@@ -149,15 +180,21 @@ class FakeEngine final : public Engine {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<RequestId, std::shared_ptr<EventSink>> sinks_;
+  std::map<RequestId, std::shared_ptr<Sink>> sinks_;
   std::deque<std::function<void()>> work_;
-  std::vector<TextRequest> requests_;
+  std::vector<Request> requests_;
   std::vector<RequestId> cancelled_;
   absl::Status health_;
-  ModelInfo model_{
-      .name = "fake", .architecture = "", .tokenizer_kind = "", .dtype = "", .end_ids = {}};
+  typename Kind::Info model_ = [] {
+    typename Kind::Info info;
+    info.name = "fake";
+    return info;
+  }();
   bool draining_ = false, ending_ = false;
   std::thread thread_;
 };
+
+using FakeEngine = FakeEngineOf<FakeText>;
+using FakeDiffusionEngine = FakeEngineOf<FakeDiffusion>;
 
 }  // namespace tessera

@@ -38,7 +38,7 @@ def main():
         if name.startswith("server/"):
             for include in re.findall(r'#include\s+"((?:engine|kernels)/[^"]+)"', text):
                 if not include.startswith("engine/api/") and include not in (
-                        "engine/run/engine.h", "engine/registry/params.h"):
+                        "engine/run/engine.h", "engine/diffusion/engine.h", "engine/registry/params.h"):
                     errors.append(f"{name}: the server includes {include}")
     print("\n".join(errors) or "rooms: ok")
     return bool(errors)

@@ -57,24 +57,55 @@ Connection::Connection(const std::string& address) : parts_(new Parts) {
 
 Connection::~Connection() = default;
 
-absl::Status Connection::generate(
-    const v1::GenerateTextRequest& request, double timeout_seconds,
-    const std::function<void(const v1::GenerateTextEvent&)>& on_event) {
+// `start` begins the call and gives its reader.
+template <class Event, class Start>
+absl::Status Connection::run(double timeout_seconds,
+                             const std::function<void(const Event&)>& on_event,
+                             const Start& start) {
   auto stub = v1::Generation::NewStub(parts_->channel);
   grpc::ClientContext context;
   set_timeout(context, timeout_seconds);
-  auto reader = stub->GenerateText(&context, request);
+  auto reader = start(*stub, context);
   {
     std::lock_guard lock(parts_->mutex);
     parts_->context = &context;
     if (parts_->cancelled) context.TryCancel();
   }
-  v1::GenerateTextEvent event;
+  Event event;
   while (reader->Read(&event)) on_event(event);
   const grpc::Status status = reader->Finish();
   std::lock_guard lock(parts_->mutex);
   parts_->context = nullptr;
   return status.ok() ? absl::OkStatus() : parts_->explain(status);
+}
+
+absl::Status Connection::generate(
+    const v1::GenerateTextRequest& request, double timeout_seconds,
+    const std::function<void(const v1::GenerateTextEvent&)>& on_event) {
+  return run(timeout_seconds, on_event, [&](auto& stub, grpc::ClientContext& context) {
+    return stub.GenerateText(&context, request);
+  });
+}
+
+absl::Status Connection::generate(const v1::GenerateImageRequest& request, double timeout_seconds,
+                                  const OnDenoise& on_event) {
+  return run(timeout_seconds, on_event, [&](auto& stub, grpc::ClientContext& context) {
+    return stub.GenerateImage(&context, request);
+  });
+}
+
+absl::Status Connection::generate(const v1::GenerateVideoRequest& request, double timeout_seconds,
+                                  const OnDenoise& on_event) {
+  return run(timeout_seconds, on_event, [&](auto& stub, grpc::ClientContext& context) {
+    return stub.GenerateVideo(&context, request);
+  });
+}
+
+absl::Status Connection::generate(const v1::PredictActionRequest& request, double timeout_seconds,
+                                  const OnDenoise& on_event) {
+  return run(timeout_seconds, on_event, [&](auto& stub, grpc::ClientContext& context) {
+    return stub.PredictAction(&context, request);
+  });
 }
 
 void Connection::cancel() {

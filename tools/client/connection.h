@@ -20,6 +20,13 @@ class Connection {
   // reached is UNAVAILABLE with a sentence that says so. `timeout_seconds` 0 = none.
   absl::Status generate(const v1::GenerateTextRequest& request, double timeout_seconds,
                         const std::function<void(const v1::GenerateTextEvent&)>& on_event);
+  using OnDenoise = std::function<void(const v1::DenoiseEvent&)>;
+  absl::Status generate(const v1::GenerateImageRequest& request, double timeout_seconds,
+                        const OnDenoise& on_event);
+  absl::Status generate(const v1::GenerateVideoRequest& request, double timeout_seconds,
+                        const OnDenoise& on_event);
+  absl::Status generate(const v1::PredictActionRequest& request, double timeout_seconds,
+                        const OnDenoise& on_event);
   void cancel();  // the call under way, or the next one
 
   // Is the named service (grpc.health.v1) serving?
@@ -27,6 +34,10 @@ class Connection {
 
  private:
   struct Parts;
+  template <class Event, class Start>
+  absl::Status run(double timeout_seconds, const std::function<void(const Event&)>& on_event,
+                   const Start& start);
+
   std::unique_ptr<Parts> parts_;
 };
 

@@ -1,16 +1,16 @@
 #include "tools/client/generate_options.h"
 
 #include <cstdint>
-#include <fstream>
 #include <iterator>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tools/client/input_file.h"
 #include "tools/client/options.h"
+#include "tools/client/policy_option.h"
 
 namespace tessera {
 namespace {
@@ -30,35 +30,6 @@ absl::Status wrong(absl::string_view what) { return absl::InvalidArgumentError(s
 absl::Status parse_id(const std::string& text, int32_t& id) {
   if (absl::SimpleAtoi(text, &id)) return absl::OkStatus();
   return wrong(absl::StrCat("expected a token id, found '", text, "'"));
-}
-
-// NAME or NAME:key=value,key=value
-absl::Status add_policy(const std::string& text, v1::GenerateTextRequest& request) {
-  const size_t colon = text.find(':');
-  const std::string name = text.substr(0, colon);
-  if (name.empty()) return wrong("expected NAME or NAME:key=value,...");
-  v1::PolicyParams& params = (*request.mutable_policies())[name];
-  if (colon == std::string::npos) return absl::OkStatus();
-  const std::vector<std::string> parts = absl::StrSplit(text.substr(colon + 1), ',');
-  for (const std::string& part : parts) {
-    const size_t equals = part.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return wrong(absl::StrCat("expected key=value, found '", part, "'"));
-    const std::string value = part.substr(equals + 1);
-    v1::PolicyValue& out = (*params.mutable_values())[part.substr(0, equals)];
-    int64_t integer = 0;
-    double number = 0;
-    if (value == "true" || value == "false") {
-      out.set_flag(value == "true");
-    } else if (absl::SimpleAtoi(value, &integer)) {
-      out.set_integer(integer);
-    } else if (absl::SimpleAtod(value, &number)) {
-      out.set_number(number);
-    } else {
-      out.set_text(value);
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::Status add_bias(const std::string& text, v1::Sampling& sampling) {
@@ -116,13 +87,8 @@ void add_sampling(v1::Sampling& s, std::vector<Option>& rows) {
                   with_number([&](double v) { s.set_frequency_penalty(v); })});
   rows.push_back({"--logit-bias", "ID=X", "added to the logit of a token; may be repeated",
                   [&](const std::string& text) { return add_bias(text, s); }});
-  rows.push_back({"--seed", "N", "same seed, same output", [&](const std::string& text) {
-                    uint64_t seed = 0;
-                    if (!absl::SimpleAtoi(text, &seed))
-                      return wrong("expected a whole number from 0 to 2^64 - 1");
-                    s.set_seed(seed);
-                    return absl::OkStatus();
-                  }});
+  rows.push_back(
+      {"--seed", "N", "same seed, same output", with_seed([&](uint64_t v) { s.set_seed(v); })});
   rows.push_back(
       {"--n", "N", "outputs for the prompt", with_integer([&](int64_t v) { s.set_n(v); })});
 }
@@ -180,11 +146,7 @@ void add_service(GenerateOptions& o, std::vector<Option>& rows) {
   v1::GenerateTextRequest& r = o.request;
   rows.push_back({"--address", "HOST:PORT", "the daemon; 127.0.0.1:50051", into_text(o.address),
                   "How to serve it:"});
-  rows.push_back({"--timeout", "SECONDS", "give up after", [&](const std::string& text) {
-                    absl::Status status = parse_real(text, o.timeout_seconds);
-                    return !status.ok() || o.timeout_seconds > 0 ? status
-                                                                 : wrong("expected a time above 0");
-                  }});
+  rows.push_back({"--timeout", "SECONDS", "give up after", into_time(o.timeout_seconds)});
   rows.push_back(
       {"--model", "NAME", "which model, where a daemon has several", [&](const std::string& text) {
          r.set_model(text);
@@ -195,12 +157,8 @@ void add_service(GenerateOptions& o, std::vector<Option>& rows) {
          r.set_request_id(text);
          return absl::OkStatus();
        }});
-  rows.push_back({"--priority", "N", "higher goes first", [&](const std::string& text) {
-                    int32_t priority = 0;
-                    if (!absl::SimpleAtoi(text, &priority)) return wrong("expected a whole number");
-                    r.set_priority(priority);
-                    return absl::OkStatus();
-                  }});
+  rows.push_back({"--priority", "N", "higher goes first",
+                  with_small_integer([&](int32_t v) { r.set_priority(v); })});
   rows.push_back({"--best-effort", "", "run in what other requests leave", [&](const std::string&) {
                     r.set_best_effort(true);
                     return absl::OkStatus();
@@ -214,8 +172,9 @@ void add_service(GenerateOptions& o, std::vector<Option>& rows) {
                     r.mutable_caching()->set_cache_salt(text);
                     return absl::OkStatus();
                   }});
-  rows.push_back({"--policy", "NAME:K=V,...", "a technique and its parameters; may be repeated",
-                  [&](const std::string& text) { return add_policy(text, r); }});
+  rows.push_back(
+      {"--policy", "NAME:K=V,...", "a technique and its parameters; may be repeated",
+       [&](const std::string& text) { return add_policy(text, *r.mutable_policies()); }});
   rows.push_back({"--help", "", "this", into_flag(o.help)});
 }
 
@@ -227,12 +186,6 @@ std::vector<Option> rows_for(GenerateOptions& options, Pending& pending) {
   add_response(options, rows);
   add_service(options, rows);
   return rows;
-}
-
-absl::StatusOr<std::string> read_file(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return wrong(absl::StrCat(file, " cannot be read"));
-  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
 }
 
 absl::Status add_message(const Json& message, const std::string& file, v1::Chat& chat) {
@@ -254,7 +207,7 @@ absl::Status add_message(const Json& message, const std::string& file, v1::Chat&
 }
 
 absl::Status add_chat_file(const std::string& file, v1::Chat& chat) {
-  absl::StatusOr<std::string> text = read_file(file);
+  absl::StatusOr<std::string> text = read_input_file(file);
   if (!text.ok()) return wrong(absl::StrCat("--chat: ", text.status().message()));
   const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_array()) return wrong(absl::StrCat("--chat: ", file, " is not a JSON array"));
@@ -276,7 +229,7 @@ absl::Status add_chat(const Pending& pending, v1::Chat& chat) {
   }
   if (pending.has_user) add_text("user", pending.user);
   if (!pending.tools_file.empty()) {
-    absl::StatusOr<std::string> tools = read_file(pending.tools_file);
+    absl::StatusOr<std::string> tools = read_input_file(pending.tools_file);
     if (!tools.ok()) return wrong(absl::StrCat("--tools: ", tools.status().message()));
     chat.set_tools_json(*tools);
   }

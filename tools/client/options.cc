@@ -124,4 +124,43 @@ std::function<absl::Status(const std::string&)> with_number(std::function<void(d
   };
 }
 
+std::function<absl::Status(const std::string&)> with_small_integer(
+    std::function<void(int32_t)> set) {
+  return [set = std::move(set)](const std::string& text) {
+    int32_t value = 0;
+    if (!absl::SimpleAtoi(text, &value))
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected a whole number of 32 bits, found '", text, "'"));
+    set(value);
+    return absl::OkStatus();
+  };
+}
+
+std::function<absl::Status(const std::string&)> with_seed(std::function<void(uint64_t)> set) {
+  return [set = std::move(set)](const std::string& text) {
+    uint64_t seed = 0;
+    if (!absl::SimpleAtoi(text, &seed))
+      return absl::InvalidArgumentError("expected a whole number from 0 to 2^64 - 1");
+    set(seed);
+    return absl::OkStatus();
+  };
+}
+
+std::function<absl::Status(const std::string&)> with_text(
+    std::function<void(const std::string&)> set) {
+  return [set = std::move(set)](const std::string& text) {
+    set(text);
+    return absl::OkStatus();
+  };
+}
+
+std::function<absl::Status(const std::string&)> into_time(double& seconds) {
+  return [&seconds](const std::string& text) {
+    absl::Status status = parse_real(text, seconds);
+    // Written so that a NaN fails the comparison.
+    if (status.ok() && !(seconds > 0)) return absl::InvalidArgumentError("expected a time above 0");
+    return status;
+  };
+}
+
 }  // namespace tessera

@@ -35,6 +35,13 @@ std::function<absl::Status(const std::string&)> into_flag(bool& target);
 std::function<absl::Status(const std::string&)> with_integer(std::function<void(int64_t)> set);
 std::function<absl::Status(const std::string&)> with_number(std::function<void(double)> set);
 
+std::function<absl::Status(const std::string&)> with_small_integer(
+    std::function<void(int32_t)> set);
+std::function<absl::Status(const std::string&)> with_seed(std::function<void(uint64_t)> set);
+std::function<absl::Status(const std::string&)> with_text(
+    std::function<void(const std::string&)> set);
+std::function<absl::Status(const std::string&)> into_time(double& seconds);  // above 0
+
 absl::Status parse_whole(const std::string& text, int64_t& value);
 absl::Status parse_real(const std::string& text, double& value);
 

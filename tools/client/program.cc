@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "tools/client/denoise.h"
 #include "tools/client/generate.h"
 #include "tools/client/status.h"
 
@@ -11,9 +12,12 @@ namespace {
 constexpr int kUsage = 2;
 
 const char kHelp[] =
-    "tessera talks to tesserad, the daemon that serves a model.\n"
+    "tessera talks to tesserad, the daemon that serves models.\n"
     "\n"
     "  tessera generate \"def main():\"   continue a text\n"
+    "  tessera image --class 3          make a picture\n"
+    "  tessera video \"a ball rolls\"     make a video\n"
+    "  tessera act \"[[0.1, 0.2]]\"       predict a robot's next actions\n"
     "  tessera status                   is the daemon ready, what does it serve\n"
     "\n"
     "  tessera COMMAND --help           what a command takes\n"
@@ -28,6 +32,9 @@ int run_program(const std::vector<std::string>& arguments, std::istream& in, std
   const std::string command = arguments.empty() ? "" : arguments[0];
   const std::vector<std::string> rest(arguments.begin() + !arguments.empty(), arguments.end());
   if (command == "generate") return run_generate(rest, in, out, err);
+  if (command == "image") return run_image(rest, in, out, err);
+  if (command == "video") return run_video(rest, in, out, err);
+  if (command == "act") return run_act(rest, in, out, err);
   if (command == "status") return run_status(rest, out, err);
   if (command == "--help" || command == "-h" || command == "help") {
     out << kHelp;

@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/config/print.h"
-#include "server/served_name.h"
+#include "server/config/served_name.h"
 
 namespace tessera {
 namespace {

@@ -24,12 +24,19 @@ constexpr int kOk = 0, kCancelled = 1, kUnavailable = 14;
 struct Daemon {
   FakeEngine* engine = nullptr;
   Frontend frontend{test_config(), nullptr};
-  EngineHost host{[this] {
-                    auto made = std::make_unique<FakeEngine>();
-                    engine = made.get();
-                    return absl::StatusOr<std::unique_ptr<Engine>>(std::move(made));
-                  },
-                  frontend, milliseconds(5)};
+  FakeDiffusionEngine* diffusion = nullptr;
+  EngineHost host{{[this]() -> absl::StatusOr<AnyEngine> {
+                     auto made = std::make_unique<FakeEngine>();
+                     engine = made.get();
+                     return AnyEngine(std::unique_ptr<Engine>(std::move(made)));
+                   },
+                   [this]() -> absl::StatusOr<AnyEngine> {
+                     auto made = std::make_unique<FakeDiffusionEngine>();
+                     diffusion = made.get();
+                     return AnyEngine(std::unique_ptr<DiffusionEngine>(std::move(made)));
+                   }},
+                  frontend,
+                  milliseconds(5)};
   ServiceList services;
 
   Daemon() {
@@ -87,11 +94,17 @@ TEST(EngineHost, WhatDoesNotFinishInTimeIsCancelled) {
 
 TEST(EngineHost, AModelThatCannotBeLoadedStopsTheStart) {
   Frontend frontend(test_config(), nullptr);
-  EngineHost host([] { return absl::NotFoundError("config.json: no such file"); }, frontend);
+  EngineHost host({[]() -> absl::StatusOr<AnyEngine> {
+                     return AnyEngine(std::unique_ptr<Engine>(std::make_unique<FakeEngine>()));
+                   },
+                   []() -> absl::StatusOr<AnyEngine> {
+                     return absl::NotFoundError("model_index.json: no such file");
+                   }},
+                  frontend);
   ServiceList services;
   services.add(frontend);
   services.add(host);
-  EXPECT_THAT(std::string(services.start().message()), HasSubstr("config.json"));
+  EXPECT_THAT(std::string(services.start().message()), HasSubstr("model_index.json"));
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ TEST(Frontend, HealthBeforeDuringAndAfter) {
   EXPECT_EQ(early.status.code, kUnavailable);
   EXPECT_THAT(early.status.message, HasSubstr("loading"));
 
-  server.frontend.open(server.engine);
+  server.open();
   EXPECT_EQ(health(server.port(), ""), HealthCheckResponse::SERVING);
   EXPECT_EQ(health(server.port(), "tessera.v1.Generation"), HealthCheckResponse::SERVING);
 
@@ -46,7 +46,7 @@ TEST(Frontend, WatchersLearnOfChangesAndDoNotHoldUpTheEnd) {
   HealthWatcher unknown(server.port(), "else");
   EXPECT_EQ(ready.next(), HealthCheckResponse::NOT_SERVING);
   EXPECT_EQ(unknown.next(), HealthCheckResponse::SERVICE_UNKNOWN);
-  server.frontend.open(server.engine);
+  server.open();
   EXPECT_EQ(ready.next(), HealthCheckResponse::SERVING);
   server.frontend.close("closing");
   EXPECT_EQ(ready.next(), HealthCheckResponse::NOT_SERVING);

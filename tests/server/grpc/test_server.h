@@ -22,19 +22,20 @@ inline ServerConfig test_config() {
 class TestServer {
  public:
   explicit TestServer(const ServerConfig& config = test_config(), bool opens = true)
-      : frontend(config, [this](absl::StatusCode code) {
+      : frontend(config, [this](const std::string&, absl::StatusCode code) {
           std::lock_guard lock(mutex_);
           refused_.push_back(code);
         }) {
     const absl::Status status = frontend.start();
     EXPECT_TRUE(status.ok()) << status;
-    if (opens) frontend.open(engine);
+    if (opens) open();
   }
   ~TestServer() {
     frontend.stop();
     EXPECT_TRUE(engine.wait_until_idle()) << "the server left a request behind";
   }
 
+  void open() { frontend.open({.text = &engine}); }
   int port() const { return frontend.port(); }
   std::vector<absl::StatusCode> refused() {
     std::lock_guard lock(mutex_);

@@ -1,6 +1,4 @@
 // The rules of a call, through a real socket.
-#include "server/grpc/text_stream.h"
-
 #include <future>
 #include <set>
 #include <string>
@@ -9,6 +7,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "gtest/gtest.h"
+#include "server/grpc/call_stream.h"
 #include "server/grpc/test_server.h"
 #include "server/grpc/wire_client.h"
 

@@ -34,8 +34,8 @@ std::string get(int port, const std::string& path) {
 }
 
 TEST(Endpoint, ServesTheMetricsAndNothingElse) {
-  Metrics metrics("m");
-  metrics.on_step({.emitted_tokens = 5});
+  Metrics metrics;
+  metrics.add_text("m").on_step({.emitted_tokens = 5});
   MetricsEndpoint endpoint("127.0.0.1:0", metrics);
   ASSERT_TRUE(endpoint.start().ok());
   const std::string reply = get(endpoint.port(), "/metrics");
@@ -50,7 +50,7 @@ TEST(Endpoint, ServesTheMetricsAndNothingElse) {
 }
 
 TEST(Endpoint, UsedPortIsOneSentence) {
-  const Metrics metrics("m");
+  const Metrics metrics;
   MetricsEndpoint first("localhost:0", metrics);
   ASSERT_TRUE(first.start().ok());
   const std::string address = "127.0.0.1:" + std::to_string(first.port());

@@ -15,9 +15,15 @@ namespace {
 
 using testing::HasSubstr;
 
+// Metrics of one language model, called m.
+struct TextSeries {
+  Metrics all;
+  TextMetrics& text = all.add_text("m");
+};
+
 // The value of the series whose name and labels are `series`, or -1.
-double value(const Metrics& metrics, const std::string& series) {
-  for (const absl::string_view line : absl::StrSplit(metrics.text(), '\n')) {
+double value(const TextSeries& metrics, const std::string& series) {
+  for (const absl::string_view line : absl::StrSplit(metrics.all.text(), '\n')) {
     const std::vector<std::string> parts = absl::StrSplit(line, ' ');
     double number = -1;
     if (parts.size() == 2 && parts[0] == series && absl::SimpleAtod(parts[1], &number))
@@ -26,12 +32,12 @@ double value(const Metrics& metrics, const std::string& series) {
   return -1;
 }
 
-double plain(const Metrics& metrics, const std::string& name) {
+double plain(const TextSeries& metrics, const std::string& name) {
   return value(metrics, name + "{model_name=\"m\"}");
 }
 
 TEST(Metrics, SeriesExistFromTheStart) {
-  const Metrics metrics("m");
+  const TextSeries metrics;
   for (const char* name :
        {"tessera_requests_running", "tessera_requests_waiting", "tessera_kv_cache_usage_ratio",
         "tessera_prompt_tokens_total", "tessera_generation_tokens_total",
@@ -53,19 +59,19 @@ TEST(Metrics, SeriesExistFromTheStart) {
 }
 
 TEST(Metrics, StepsAddUp) {
-  Metrics metrics("m");
+  TextSeries metrics;
   for (int step = 0; step < 3; ++step)
-    metrics.on_step({.plan_seconds = 0.001,
-                     .device_seconds = 0.02,
-                     .predicted_seconds = 0.016,
-                     .prompt_tokens = 10,
-                     .decode_tokens = 4,
-                     .draft_tokens = 5,
-                     .accepted_draft_tokens = 2,
-                     .emitted_tokens = 6,
-                     .preemptions = 1,
-                     .prefix_queried_tokens = 32,
-                     .prefix_hit_tokens = 16});
+    metrics.text.on_step({.plan_seconds = 0.001,
+                          .device_seconds = 0.02,
+                          .predicted_seconds = 0.016,
+                          .prompt_tokens = 10,
+                          .decode_tokens = 4,
+                          .draft_tokens = 5,
+                          .accepted_draft_tokens = 2,
+                          .emitted_tokens = 6,
+                          .preemptions = 1,
+                          .prefix_queried_tokens = 32,
+                          .prefix_hit_tokens = 16});
   EXPECT_EQ(plain(metrics, "tessera_steps_total"), 3);
   EXPECT_EQ(plain(metrics, "tessera_prompt_tokens_total"), 30);
   EXPECT_EQ(plain(metrics, "tessera_generation_tokens_total"), 18);
@@ -80,14 +86,14 @@ TEST(Metrics, StepsAddUp) {
 }
 
 TEST(Metrics, LoadAtTheTimeOfReading) {
-  Metrics metrics("m");
+  TextSeries metrics;
   EngineLoad load{.running = 7,
                   .waiting = 8,
                   .blocks_used = 25,
                   .blocks_total = 100,
                   .state_slots_used = 3,
                   .state_slots_total = 9};
-  metrics.follow([&load] { return load; });
+  metrics.text.follow([&load] { return load; });
   EXPECT_EQ(plain(metrics, "tessera_requests_running"), 7);
   EXPECT_EQ(plain(metrics, "tessera_requests_waiting"), 8);
   EXPECT_EQ(plain(metrics, "tessera_kv_cache_usage_ratio"), 0.25);
@@ -97,30 +103,30 @@ TEST(Metrics, LoadAtTheTimeOfReading) {
   EXPECT_EQ(plain(metrics, "tessera_requests_running"), 0);
   EXPECT_EQ(plain(metrics, "tessera_kv_cache_usage_ratio"), 0);
   EXPECT_EQ(plain(metrics, "tessera_kv_cache_blocks"), 100);
-  metrics.follow(nullptr);
+  metrics.text.follow(nullptr);
   EXPECT_EQ(plain(metrics, "tessera_kv_cache_blocks"), 0);
 }
 
 TEST(Metrics, MemoryOfAllPools) {
-  Metrics metrics("m");
+  TextSeries metrics;
   const std::string kv = "tessera_memory_plan_bytes{model_name=\"m\",part=\"kv\"}";
   EXPECT_EQ(value(metrics, kv), 0);
-  metrics.on_memory({.weights = 3000, .kv = 200, .scratch = 10});
-  metrics.on_memory({.weights = 3000, .kv = 100, .scratch = 10});
+  metrics.text.on_memory({.weights = 3000, .kv = 200, .scratch = 10});
+  metrics.text.on_memory({.weights = 3000, .kv = 100, .scratch = 10});
   EXPECT_EQ(value(metrics, kv), 300);
 }
 
 TEST(Metrics, RequestsAndTheirTimes) {
-  Metrics metrics("m");
+  TextSeries metrics;
   RequestReport report;
   report.usage = {.prompt_tokens = 30, .completion_tokens = 4};
   report.timings = {.queue_seconds = 0.2, .first_token_seconds = 1.9, .total_seconds = 2.9};
   report.inter_token_seconds = {0.05, 0.06, 2.9};
   report.outcome = "stop";
-  metrics.on_request_end(report);
+  metrics.text.on_request_end(report);
   RequestReport refused_late;
   refused_late.outcome = "deadline";
-  metrics.on_request_end(refused_late);
+  metrics.text.on_request_end(refused_late);
   EXPECT_EQ(value(metrics, "tessera_requests_total{model_name=\"m\",outcome=\"stop\"}"), 1);
   EXPECT_EQ(value(metrics, "tessera_requests_total{model_name=\"m\",outcome=\"deadline\"}"), 1);
   EXPECT_EQ(plain(metrics, "tessera_time_to_first_token_seconds_count"), 1);
@@ -141,21 +147,21 @@ TEST(Metrics, RequestsAndTheirTimes) {
 }
 
 TEST(Metrics, RefusalsByCode) {
-  Metrics metrics("m");
-  metrics.on_refused(absl::StatusCode::kResourceExhausted);
-  metrics.on_refused(absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(metrics.text(), HasSubstr("code=\"RESOURCE_EXHAUSTED\""));
+  TextSeries metrics;
+  metrics.all.on_refused("m", absl::StatusCode::kResourceExhausted);
+  metrics.all.on_refused("m", absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(metrics.all.text(), HasSubstr("code=\"RESOURCE_EXHAUSTED\""));
   EXPECT_EQ(value(metrics,
                   "tessera_requests_refused_total{code=\"RESOURCE_EXHAUSTED\",model_name=\"m\"}"),
             2);
 }
 
 TEST(Metrics, ReadWhileItCounts) {
-  Metrics metrics("m");
+  TextSeries metrics;
   std::thread counting([&] {
-    for (int step = 0; step < 5000; ++step) metrics.on_step({.emitted_tokens = 1});
+    for (int step = 0; step < 5000; ++step) metrics.text.on_step({.emitted_tokens = 1});
   });
-  for (int read = 0; read < 20; ++read) metrics.text();
+  for (int read = 0; read < 20; ++read) metrics.all.text();
   counting.join();
   EXPECT_EQ(plain(metrics, "tessera_generation_tokens_total"), 5000);
 }

@@ -120,8 +120,8 @@ TEST(Program, NobodyThereIsOneSentence) {
 
 TEST(Program, Status) {
   TestServer server(test_config(), /*opens=*/false);
-  Metrics metrics("tiny");
-  metrics.follow(
+  Metrics metrics;
+  metrics.add_text("tiny").follow(
       [] { return EngineLoad{.running = 3, .waiting = 4, .blocks_used = 1, .blocks_total = 4}; });
   MetricsEndpoint endpoint("127.0.0.1:0", metrics);
   ASSERT_TRUE(endpoint.start().ok());
@@ -131,7 +131,7 @@ TEST(Program, Status) {
   const Outcome loading = run(arguments);
   EXPECT_EQ(loading.code, 1);
   EXPECT_THAT(loading.out, HasSubstr("not ready"));
-  server.frontend.open(server.engine);
+  server.open();
   const Outcome ready = run(arguments);
   EXPECT_EQ(ready.code, 0);
   EXPECT_THAT(ready.out, HasSubstr(": ready\nmodel: tiny\nrunning: 3, waiting: 4, KV cache: 25 %"));

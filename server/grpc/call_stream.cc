@@ -1,4 +1,4 @@
-#include "server/grpc/text_stream.h"
+#include "server/grpc/call_stream.h"
 
 #include <grpc/support/log.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "server/grpc/request_mapping.h"
 #include "server/grpc/status_mapping.h"
 
 namespace tessera {
@@ -28,42 +27,45 @@ std::optional<Clock::time_point> steady_deadline(std::chrono::system_clock::time
   return Clock::now() + std::chrono::duration_cast<Clock::duration>(left);
 }
 
-bool is_last(const Event& event) {
-  return std::holds_alternative<Completed>(event) || std::holds_alternative<Failed>(event);
-}
-
 }  // namespace
 
-TextStream::TextStream(grpc::CallbackServerContext* context, StreamPump& pump,
-                       const StreamSettings& settings)
+template <class Call>
+CallStream<Call>::CallStream(grpc::CallbackServerContext* context, StreamPump& pump,
+                             const StreamSettings& settings)
     : context_(context), pump_(pump), settings_(settings), buffer_(settings.buffer_bytes) {}
 
-absl::Status TextStream::submit(const grpc::ByteBuffer& bytes) {
-  v1::GenerateTextRequest wire;
-  grpc::ByteBuffer readable(bytes);  // shares the bytes; reading consumes the handle
-  if (!grpc::SerializationTraits<v1::GenerateTextRequest>::Deserialize(&readable, &wire).ok())
-    return absl::InvalidArgumentError(
-        "the request cannot be read: its bytes are damaged, or a text in it is not UTF-8");
-  absl::StatusOr<TextRequest> request = to_text_request(wire);
+template <class Call>
+absl::Status CallStream<Call>::submit(const grpc::ByteBuffer& bytes, const Read& read,
+                                      const Engines& engines) {
+  absl::StatusOr<typename Call::Request> request = read(bytes);
   if (!request.ok()) return request.status();
-  if (request->id.empty()) request->id = absl::StrFormat("req-%016x", random_bits());
-  if (!request->sampling.seed) request->sampling.seed = random_bits();
-  request->deadline = steady_deadline(context_->deadline());
-  id_ = request->id;
-  wire_.emplace(id_);
-  message_ = accepted_event(id_, engine_->model().name, *request->sampling.seed);
-  return engine_->submit(*std::move(request), shared_from_this());
+  absl::StatusOr<typename Call::Engine*> engine = Call::route(engines, *request);
+  if (!engine.ok()) return engine.status();
+  engine_ = *engine;
+  auto& core = Call::core(*request);
+  std::optional<uint64_t>& seed = Call::seed(*request);
+  if (core.id.empty()) core.id = absl::StrFormat("req-%016x", random_bits());
+  if (!seed) seed = random_bits();
+  core.deadline = steady_deadline(context_->deadline());
+  id_ = core.id;
+  messages_.emplace(Call::messages(*request));
+  message_.set_request_id(id_);
+  message_.mutable_accepted()->set_model(engine_->model().name);
+  message_.mutable_accepted()->set_seed(*seed);
+  return Call::in_words_of_the_wire(engine_->submit(std::move(core), this->shared_from_this()));
 }
 
-void TextStream::open(const grpc::ByteBuffer& wire, Engine& engine) {
-  engine_ = &engine;
+template <class Call>
+void CallStream<Call>::open(const grpc::ByteBuffer& bytes, const Read& read,
+                            const Engines& engines) {
   bool gone;
   {
     std::lock_guard lock(mutex_);
     gone = cancelled_;
   }
   // A client that left while its request waited here costs the engine nothing.
-  const absl::Status status = gone ? absl::CancelledError("cancelled") : submit(wire);
+  const absl::Status status =
+      gone ? absl::CancelledError("cancelled") : submit(bytes, read, engines);
   if (!status.ok()) return refuse(status);
   {
     std::lock_guard lock(mutex_);
@@ -74,57 +76,62 @@ void TextStream::open(const grpc::ByteBuffer& wire, Engine& engine) {
   advance();
 }
 
-void TextStream::refuse(const absl::Status& status) {
+template <class Call>
+void CallStream<Call>::refuse(const absl::Status& status) {
   {
     std::lock_guard lock(mutex_);
     phase_ = Phase::kClosed;
   }
-  if (settings_.on_refused) settings_.on_refused(status.code());
+  if (settings_.on_refused)
+    settings_.on_refused(engine_ == nullptr ? "" : engine_->model().name, status.code());
   if (settings_.log_requests)
     spdlog::info("request {} refused: {}", id_, absl::StatusCodeToString(status.code()));
   Finish(to_grpc_status(status));
 }
 
-void TextStream::post(Event event) {
+template <class Call>
+void CallStream<Call>::post(typename Call::Event event) {
   {
     std::lock_guard lock(mutex_);
-    engine_done_ = engine_done_ || is_last(event);
+    const bool last = Call::is_last(event);
+    engine_done_ = engine_done_ || last;
     if (ended_ || phase_ == Phase::kClosed || phase_ == Phase::kDone) return;
-    ended_ = is_last(event);
+    ended_ = last;
     if (!buffer_.push(std::move(event))) {
       buffer_.clear();
-      buffer_.push(Failed{absl::ResourceExhaustedError(absl::StrCat(
-                              "the client reads too slowly: more than ", settings_.buffer_bytes,
-                              " bytes wait for it (limits.stream_buffer_bytes)")),
-                          Usage{}});
+      buffer_.push(Call::failed(absl::ResourceExhaustedError(
+          absl::StrCat("the client reads too slowly: more than ", settings_.buffer_bytes,
+                       " bytes wait for it (limits.stream_buffer_bytes)"))));
       ended_ = true;
       // The engine may not be called from inside its own call.
       cancel_wanted_ = true;
     }
   }
-  pump_.wake(shared_from_this());
+  pump_.wake(this->shared_from_this());
 }
 
 // Takes the claim if there is something to write, and loads it.
-bool TextStream::claim_next_message() {
+template <class Call>
+bool CallStream<Call>::claim_next_message() {
   std::lock_guard lock(mutex_);
   if (phase_ != Phase::kOpen || writing_) return false;
-  if (!accept_unsent_ && wire_->done()) {
-    std::optional<Event> event = buffer_.pop();
+  if (!accept_unsent_ && messages_->done()) {
+    std::optional<typename Call::Event> event = buffer_.pop();
     if (!event) return false;
-    if (is_last(*event)) {
-      const Failed* failed = std::get_if<Failed>(&*event);
-      result_ = failed == nullptr ? grpc::Status::OK : to_grpc_status(failed->status);
+    if (Call::is_last(*event)) {
+      const absl::Status* failure = Call::failure(*event);
+      result_ = failure == nullptr ? grpc::Status::OK : to_grpc_status(*failure);
       if (settings_.log_requests) log_end(*event);
     }
-    wire_->load(*std::move(event));
+    messages_->load(*std::move(event));
   }
   writing_ = true;
   write_started_ = Clock::now();
   return true;
 }
 
-void TextStream::advance() {
+template <class Call>
+void CallStream<Call>::advance() {
   bool tells_engine;
   {
     std::lock_guard lock(mutex_);
@@ -133,9 +140,9 @@ void TextStream::advance() {
   if (tells_engine) cancel_engine();
   if (!claim_next_message()) return;
   const bool accepts = std::exchange(accept_unsent_, false);
-  if (!accepts) wire_->next(message_);
+  if (!accepts) messages_->next(message_);
   serialize();
-  if (accepts || !result_ || !wire_->done()) return StartWrite(&outgoing_);
+  if (accepts || !result_ || !messages_->done()) return StartWrite(&outgoing_);
   {
     std::lock_guard lock(mutex_);
     phase_ = Phase::kClosed;
@@ -143,15 +150,17 @@ void TextStream::advance() {
   StartWriteAndFinish(&outgoing_, grpc::WriteOptions(), *result_);
 }
 
-void TextStream::serialize() {
+template <class Call>
+void CallStream<Call>::serialize() {
   outgoing_.Clear();
   bool owned = false;
   const grpc::Status status =
-      grpc::SerializationTraits<v1::GenerateTextEvent>::Serialize(message_, &outgoing_, &owned);
+      grpc::SerializationTraits<typename Call::WireEvent>::Serialize(message_, &outgoing_, &owned);
   GPR_ASSERT(status.ok());  // the message is ours
 }
 
-void TextStream::OnWriteDone(bool ok) {
+template <class Call>
+void CallStream<Call>::OnWriteDone(bool ok) {
   bool gone;
   {
     std::lock_guard lock(mutex_);
@@ -160,10 +169,12 @@ void TextStream::OnWriteDone(bool ok) {
     gone = cancelled_;
   }
   if (gone) return end_cancelled();
+  if (Call::kBuildsOnPump) return pump_.wake(this->shared_from_this());
   advance();
 }
 
-void TextStream::OnCancel() {
+template <class Call>
+void CallStream<Call>::OnCancel() {
   {
     std::lock_guard lock(mutex_);
     cancelled_ = true;
@@ -175,7 +186,8 @@ void TextStream::OnCancel() {
 
 // The client is gone: the engine stops now; the status goes nowhere but ends the call. With a write
 // under way the status waits for OnWriteDone, which comes at once on a cancelled call.
-void TextStream::end_cancelled() {
+template <class Call>
+void CallStream<Call>::end_cancelled() {
   cancel_engine();
   {
     std::lock_guard lock(mutex_);
@@ -187,7 +199,8 @@ void TextStream::end_cancelled() {
 }
 
 // At most once, and not after the engine's last event: by then the id may be another request's.
-void TextStream::cancel_engine() {
+template <class Call>
+void CallStream<Call>::cancel_engine() {
   {
     std::lock_guard lock(mutex_);
     if (std::exchange(engine_done_, true)) return;
@@ -195,7 +208,8 @@ void TextStream::cancel_engine() {
   engine_->cancel(id_).IgnoreError();
 }
 
-void TextStream::end_if_stalled(Clock::time_point limit) {
+template <class Call>
+void CallStream<Call>::end_if_stalled(Clock::time_point limit) {
   std::lock_guard lock(mutex_);
   const bool waits = (phase_ == Phase::kOpen && writing_) || (phase_ == Phase::kClosed && result_);
   if (!waits || write_started_ > limit) return;
@@ -204,12 +218,14 @@ void TextStream::end_if_stalled(Clock::time_point limit) {
   context_->TryCancel();
 }
 
-void TextStream::abort() {
+template <class Call>
+void CallStream<Call>::abort() {
   std::lock_guard lock(mutex_);
   if (phase_ != Phase::kDone) context_->TryCancel();
 }
 
-void TextStream::OnDone() {
+template <class Call>
+void CallStream<Call>::OnDone() {
   {
     std::lock_guard lock(mutex_);
     phase_ = Phase::kDone;
@@ -217,16 +233,16 @@ void TextStream::OnDone() {
   pump_.remove(this);
 }
 
-void TextStream::log_end(const Event& last) const {
-  if (const Completed* completed = std::get_if<Completed>(&last)) {
-    spdlog::info(
-        "request {} completed: {} prompt and {} output tokens, first after {:.3f} s, all {:.3f} s",
-        id_, completed->usage.prompt_tokens, completed->usage.completion_tokens,
-        completed->timings.first_token_seconds, completed->timings.total_seconds);
+template <class Call>
+void CallStream<Call>::log_end(const typename Call::Event& last) const {
+  if (const absl::Status* failure = Call::failure(last)) {
+    spdlog::info("request {} failed: {}", id_, absl::StatusCodeToString(failure->code()));
   } else {
-    spdlog::info("request {} failed: {}", id_,
-                 absl::StatusCodeToString(std::get<Failed>(last).status.code()));
+    spdlog::info("request {} completed: {}", id_, Call::summary(last));
   }
 }
+
+template class CallStream<TextCall>;
+template class CallStream<DenoiseCall>;
 
 }  // namespace tessera

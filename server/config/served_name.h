@@ -1,15 +1,14 @@
-// The name clients call the model by. Pure.
+// The name clients call a model by: the configured one, else the folder's. Pure.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
-#include "engine/api/engine_config.h"
-
 namespace tessera {
 
-// The configured name, else the folder's.
-inline std::string served_name(const ModelSettings& model) {
+// `Settings` has a name and a path.
+template <class Settings>
+std::string served_name(const Settings& model) {
   if (!model.name.empty()) return model.name;
   std::filesystem::path path = std::filesystem::path(model.path).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
