@@ -47,9 +47,10 @@ inline std::unique_ptr<Denoiser> make_network(const TransformerConfig& config, D
   return std::make_unique<DiffusionPolicy>(std::get<DiffusionPolicyConfig>(config), dtype, weights);
 }
 
-// `shape` is that of requests which give no size.
+// `shape` is that of requests which give no size; `network` learns what cache policies know.
 inline std::unique_ptr<DenoiseEngine> make_engine(const std::string& name, const LatentShape& shape,
-                                                  const RigOptions& options) {
+                                                  const RigOptions& options,
+                                                  CacheModel* network = nullptr) {
   constexpr int64_t kConditionRows = 64;
   DenoiseEngineParts parts;
   const auto device = *Device::get(options.device);
@@ -99,6 +100,7 @@ inline std::unique_ptr<DenoiseEngine> make_engine(const std::string& name, const
   rules.default_solver = scheduler.solver;
   rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
                     builtin().plain_guidance, cache_model_of(*rules.denoiser)};
+  if (network != nullptr) *network = rules.policies.network;
   rules.make_solver = [solvers, scheduler](const DiffusionRequest& request, int64_t tokens) {
     return solvers->make(scheduler, {request.solver.value_or(""), {}},
                          {.steps = request.steps.value_or(20),
@@ -153,6 +155,7 @@ inline std::shared_ptr<CollectedJob> submit_to(DiffusionEngine& engine, Diffusio
   auto sink = std::make_shared<CollectedJob>();
   const absl::Status status = engine.submit(std::move(request), sink);
   EXPECT_TRUE(status.ok()) << status;
+  if (!status.ok()) sink->post(JobFailed{status});  // so that nobody waits for it
   return sink;
 }
 

@@ -15,13 +15,6 @@ using ::testing::HasSubstr;
 
 using Policies = std::map<std::string, PolicyParams>;
 
-// The golden networks, with a condition each.
-struct Model {
-  std::string name;
-  LatentShape shape;
-  int sites_per_block;
-};
-
 DiffusionRequest request_of(const std::string& id, int64_t steps, Policies policies) {
   DiffusionRequest request;
   request.id = id;
@@ -72,40 +65,75 @@ TEST(DiffusionPolicies, AskingAloneChangesNoBit) {
   EXPECT_EQ(asked.trace[8], "CCCCCC|CC");
 }
 
-std::vector<Policies> all_policies() {
+// Settings that reuse something in a few steps, for a network of so many blocks.
+std::vector<Policies> all_policies(int64_t blocks) {
   return {{},
           {{"pab", {{"spatial_range", int64_t{2}}, {"spatial_high", 900.0}}}},
           {{"pab",
             {{"spatial_range", int64_t{3}},
              {"mlp_timesteps", std::string("850,500")},
              {"gate_point", std::string("post_gate")}}}},
-          {{"delta_cache", {{"interval", int64_t{2}}, {"cached_blocks", int64_t{2}}}}},
+          {{"delta_cache", {{"interval", int64_t{2}}, {"cached_blocks", blocks - 1}}}},
           {{"delta_cache",
-            {{"interval", int64_t{3}}, {"cached_blocks", int64_t{3}}, {"store_both", false}}}},
+            {{"interval", int64_t{3}}, {"cached_blocks", blocks}, {"store_both", false}}}},
           {{"first_block_cache", {{"threshold", 1.2}}}},
           {{"first_block_cache",
-            {{"threshold", 5.0}, {"back_blocks", int64_t{1}}, {"max_consecutive", int64_t{2}}}}},
-          {{"first_block_cache", {{"threshold", 1.2}, {"front_blocks", int64_t{2}}}}},
+            {{"threshold", 9.0}, {"back_blocks", blocks - 2}, {"max_consecutive", int64_t{2}}}}},
+          {{"first_block_cache", {{"threshold", 1.2}, {"front_blocks", blocks - 1}}}},
           {{"uniform_reuse", {{"interval", int64_t{2}}}}},
           {{"uniform_reuse", {{"interval", int64_t{3}}, {"gate_point", std::string("post_gate")}}},
            {"adaptive_guidance", {{"threshold", 0.5}, {"min_steps", int64_t{3}}}}},
           {{"adaptive_guidance", {{"threshold", 0.9}, {"space", std::string("x0")}}}},
-          {{"first_block_cache", {{"threshold", 0.3}}},
+          {{"first_block_cache", {{"threshold", 9.0}}},
            {"adaptive_guidance", {{"threshold", -1.0}, {"min_steps", int64_t{4}}}}}};
 }
 
+// A golden network, what its requests look like, and sizes they may have.
+struct Model {
+  std::string name;
+  LatentShape shape;
+  int64_t blocks;
+  bool guided = true;
+  std::vector<LatentShape> sizes{};  // none: requests give no size
+  std::vector<std::string> solvers{};
+};
+
+void PrintTo(const Model& model, std::ostream* out) { *out << model.name; }
+
+// Some rows of the goldens, scaled so that no two requests have the same.
+void set_condition(const Model& model, int which, DiffusionRequest& request) {
+  const GoldenTensors golden(diffusion_folder(model.name) + "/golden.safetensors");
+  const auto rows = [&](const std::string& name) {
+    if (!golden.has(name)) return FloatArray{};
+    FloatArray array{golden.shape(name), golden.get(name)};
+    for (float& value : array.values) value *= 1 + static_cast<float>(which) / 16;
+    return array;
+  };
+  if (golden.has("run_0.observation")) {
+    request.condition = ObservationCondition{rows("run_0.observation")};
+  } else if (golden.has("run_0.prompt")) {
+    request.condition =
+        EmbeddingCondition{rows("run_0.prompt"), rows("run_0.pooled"),
+                           rows("run_0.negative_prompt"), rows("run_0.negative_pooled")};
+  }
+}
+
 // Policies with sizes, solvers, samples and guidance that differ.
-std::vector<DiffusionRequest> mixed_requests() {
+std::vector<DiffusionRequest> mixed_requests(const Model& model) {
   std::vector<DiffusionRequest> requests;
-  const int64_t sizes[][2] = {{8, 8}, {4, 12}, {16, 8}};
   int which = 0;
-  for (const Policies& policies : all_policies()) {
+  for (const Policies& policies : all_policies(model.blocks)) {
     DiffusionRequest request = request_of("job " + std::to_string(which), 4 + which % 9, policies);
-    request.height = sizes[which % 3][0];
-    request.width = sizes[which % 3][1];
-    if (which % 4 != 2) request.guidance_scale = 1.5 + which;
-    if (which % 3 == 1) request.solver = "dpmpp_2m";
-    if (which % 5 == 2) request.solver = "ddpm";
+    set_condition(model, which, request);
+    if (!model.sizes.empty()) {
+      const LatentShape& size = model.sizes[which % model.sizes.size()];
+      request.height = size.height;
+      request.width = size.width;
+      if (model.shape.frames > 1) request.frames = size.frames;
+    }
+    if (model.guided && which % 4 != 2) request.guidance_scale = 1.5 + which;
+    const size_t solver = which % (model.solvers.size() + 2);
+    if (solver < model.solvers.size()) request.solver = model.solvers[solver];
     if (which % 6 == 5) request.n = 2;
     ++which;
     requests.push_back(request);
@@ -113,25 +141,31 @@ std::vector<DiffusionRequest> mixed_requests() {
   return requests;
 }
 
-TEST(DiffusionPolicies, BitsNeverDependOnCompanyWithOtherPolicies) {
+class PoliciesInCompany : public ::testing::TestWithParam<Model> {};
+
+TEST_P(PoliciesInCompany, ChangeNoBitOfAnother) {
+  const Model& model = GetParam();
   std::vector<JobResult> alone;
   {
-    const auto engine = make_dit_engine({});
-    for (const DiffusionRequest& request : mixed_requests()) {
+    const auto engine = make_engine(model.name, model.shape, {});
+    for (const DiffusionRequest& request : mixed_requests(model)) {
       alone.push_back(run_alone(*engine, request));
     }
   }
-  for (size_t which = 1; which < alone.size(); ++which) {
-    const bool dropped = alone[which].trace.back().ends_with(":c");
-    EXPECT_TRUE(alone[which].summary.reused > 0 || dropped) << which;
+  int64_t reuse = 0, drop = 0;
+  for (const JobResult& result : alone) {
+    if (result.summary.reused > 0) ++reuse;
+    if (result.trace.back().ends_with(":c")) ++drop;
   }
+  EXPECT_GE(reuse, 8);
+  EXPECT_EQ(drop > 0, model.guided);
   std::mt19937 random(3);
   RigOptions few_rows;
-  few_rows.rows_max = 128;
-  few_rows.feature_blocks = 60;
+  few_rows.rows_max = 160;
+  few_rows.feature_blocks = 200;
   for (const RigOptions& options : {RigOptions{}, few_rows, RigOptions{}}) {
-    const auto engine = make_dit_engine(options);
-    std::vector<DiffusionRequest> requests = mixed_requests();
+    const auto engine = make_engine(model.name, model.shape, options);
+    const std::vector<DiffusionRequest> requests = mixed_requests(model);
     std::vector<size_t> order(requests.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::shuffle(order.begin(), order.end(), random);
@@ -150,6 +184,20 @@ TEST(DiffusionPolicies, BitsNeverDependOnCompanyWithOtherPolicies) {
     EXPECT_EQ(engine->load().job_bytes_used, 0);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Networks, PoliciesInCompany,
+    ::testing::Values(
+        Model{"dit",
+              {4, 1, 8, 8},
+              3,
+              true,
+              {{4, 1, 8, 8}, {4, 1, 4, 12}, {4, 1, 16, 8}},
+              {"dpmpp_2m", "ddpm"}},
+        Model{
+            "latte", {4, 5, 6, 10}, 2, true, {{4, 5, 6, 10}, {4, 2, 4, 4}, {4, 3, 2, 8}}, {"ddim"}},
+        Model{"sd3", {16, 1, 6, 10}, 2, true, {{16, 1, 6, 10}, {16, 1, 4, 4}, {16, 1, 8, 6}}, {}},
+        Model{"policy", {5, 1, 1, 7}, 2, false, {}, {"ddim"}}));
 
 TEST(DiffusionPolicies, SummaryCountsEveryBranch) {
   const auto engine = make_dit_engine({});
@@ -212,7 +260,7 @@ TEST(DiffusionPolicies, StoreIsEmptyAfterEveryEnd) {
   const auto engine = make_dit_engine(small);
   std::vector<std::shared_ptr<CollectedJob>> jobs;
   std::mt19937 random(5);
-  const std::vector<Policies> policies = all_policies();
+  const std::vector<Policies> policies = all_policies(3);
   for (int which = 0; which < 60; ++which) {
     DiffusionRequest request =
         request_of(std::to_string(which), 2 + which % 12, policies[random() % policies.size()]);
