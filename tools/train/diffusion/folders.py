@@ -106,6 +106,7 @@ def write_policy(out, model, mean, std):
         "horizon": shape.horizon,
         "n_obs_steps": shape.n_obs_steps,
         "n_action_steps": shape.n_action_steps,
+        "first_action_step": shape.n_obs_steps - 1,
         "n_layer": shape.n_layer,
         "n_head": shape.n_head,
         "n_emb": shape.n_emb,
@@ -113,17 +114,18 @@ def write_policy(out, model, mean, std):
         "causal_attn": True,
         "time_as_cond": True,
         "obs_as_cond": True,
+        "num_inference_steps": 100,
+        "obs_keys": [{"name": "obs", "width": shape.obs_dim}],
         "normalizer": {
             # normal = value * scale + offset
             "obs": {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()},
             "action": {"scale": [1.0] * shape.action_dim, "offset": [0.0] * shape.action_dim},
         },
-        "noise_scheduler": {
+        "scheduler": {
             "_class_name": "DDPMScheduler",
             "beta_schedule": "squaredcos_cap_v2",
             "clip_sample": True,
             "clip_sample_range": 1.0,
-            "num_inference_steps": 100,
             "num_train_timesteps": 100,
             "prediction_type": "epsilon",
             "variance_type": "fixed_small",

@@ -13,7 +13,7 @@ from pictures import CLASSES, draw
 
 PICTURES = 65536
 ROWS = 64
-STEPS = 30000
+STEPS = 8000
 RATE = 1e-3
 NO_CLASS = 0.1  # share of pictures whose class is hidden, for guidance
 

@@ -14,7 +14,7 @@ from videos import draw_videos, draw_words, embed_words
 
 VIDEOS = 16384
 ROWS = 16
-STEPS = 24000
+STEPS = 7000
 RATE = 1e-3
 NO_PROMPT = 0.1  # share of videos whose prompt is hidden, for guidance
 

@@ -11,8 +11,8 @@ from noise_schedules import add_noise, squaredcos_alphas
 from policy import PolicyTransformer, Shape
 
 EPISODES = 40000
-ROWS = 512
-STEPS = 16000
+ROWS = 256
+STEPS = 8000
 RATE = 1e-3
 
 

@@ -9,7 +9,7 @@ from pictures import CLASSES, draw
 from vae import FACTOR, LATENT_CHANNELS, Autoencoder
 from videos import FRAMES, draw_videos, draw_words
 
-STEPS = 8000
+STEPS = 5000
 RATE = 2e-3
 PICTURES = 16
 VIDEOS, FRAMES_EACH = 16, 3
