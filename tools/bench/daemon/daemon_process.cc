@@ -38,7 +38,11 @@ absl::StatusOr<std::unique_ptr<DaemonProcess>> DaemonProcess::start(const Daemon
   std::unique_ptr<DaemonProcess> daemon(new DaemonProcess);
   daemon->grpc_address_ = free_address();
   daemon->metrics_address_ = free_address();
-  std::vector<std::string> words = {options.program, "--model", options.model};
+  std::vector<std::string> words = {options.program};
+  if (!options.model.empty()) words.insert(words.end(), {"--model", options.model});
+  for (const std::string& folder : options.diffusion_models) {
+    words.insert(words.end(), {"--diffusion-model", folder});
+  }
   std::vector<std::string> sets = {"server.grpc_address=" + daemon->grpc_address_,
                                    "server.metrics_address=" + daemon->metrics_address_,
                                    "logging.level=warn"};

@@ -12,9 +12,10 @@
 namespace tessera {
 
 struct DaemonOptions {
-  std::string program;            // path of tesserad
-  std::string model;              // folder it serves
-  std::vector<std::string> sets;  // further settings, "a.b=c"
+  std::string program;                             // path of tesserad
+  std::string model;                               // folder of text that it serves; may be empty
+  std::vector<std::string> sets;                   // further settings, "a.b=c"
+  std::vector<std::string> diffusion_models = {};  // folders
 };
 
 class DaemonProcess {
