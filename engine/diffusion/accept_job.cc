@@ -208,7 +208,6 @@ absl::Status set_samples(const JobRules& rules, Job& job) {
   return absl::OkStatus();
 }
 
-// REQUIRES: everything else of the job is set.
 absl::Status set_cache_policy(const JobRules& rules, Job& job) {
   const CacheJob about{job.solver->steps().timesteps,
                        job.request.solver.value_or(rules.default_solver),
@@ -217,13 +216,20 @@ absl::Status set_cache_policy(const JobRules& rules, Job& job) {
       make_cache_policy(rules.policies, job.request, about);
   if (!made.ok()) return made.status();
   job.cache = *std::move(made);
-  plan_features(rules.policies, job);
-  const int64_t rows = JobLedger::needs(job).amounts.feature_blocks * kFeatureBlockRows;
-  job.summary.feature_bytes_most = rows * rules.facts.width * static_cast<int64_t>(sizeof(float));
-  return absl::OkStatus();
+  return take_cache_policy(rules, job);
 }
 
 }  // namespace
+
+absl::Status take_cache_policy(const JobRules& rules, Job& job) {
+  plan_features(rules.policies, job);
+  const JobNeeds needs = JobLedger::needs(job);
+  job.summary.feature_bytes_most = needs.amounts.feature_blocks * kFeatureBlockRows *
+                                   rules.facts.width * static_cast<int64_t>(sizeof(float));
+  const std::string excess = needs.excess(rules.pools);
+  if (excess.empty()) return absl::OkStatus();
+  return absl::ResourceExhaustedError("the request " + excess);
+}
 
 absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, DiffusionRequest request) {
   if (!request.model.empty() && request.model != rules.model_name) {
@@ -251,8 +257,6 @@ absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, Diffusion
   job->plan.solver = job->solver->needs();
   status = set_cache_policy(rules, *job);
   if (!status.ok()) return status;
-  const std::string excess = JobLedger::needs(*job).excess(rules.pools);
-  if (!excess.empty()) return absl::ResourceExhaustedError("the request " + excess);
   if (job->rows() > rules.rows_max) {
     return absl::ResourceExhaustedError("the request has " + std::to_string(job->rows()) +
                                         " token rows, a step holds at most " +

@@ -6,7 +6,9 @@
 #include "engine/builtin/builtin.h"
 #include "engine/denoisers/dit.h"
 #include "engine/diffusion/denoise_engine.h"
+#include "engine/diffusion/schedule_files.h"
 #include "engine/weights/diffusers/diffusers_folder.h"
+#include "engine/weights/fingerprint.h"
 
 namespace tessera {
 namespace {
@@ -191,9 +193,14 @@ absl::StatusOr<std::unique_ptr<DenoiseEngine>> create_engine(const DiffusionMode
     return builtin().solvers.make(scheduler, choice, wanted);
   };
 
+  absl::StatusOr<std::map<std::string, UpdateSchedule>> schedules =
+      read_schedule_files(settings.path);
+  if (!schedules.ok()) return schedules.status();
   rules.default_solver = scheduler->solver;
   rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
                     builtin().plain_guidance, cache_model_of(*rules.denoiser)};
+  rules.policies.network.fingerprint = checkpoint_fingerprint(folder->transformer());
+  rules.policies.network.schedules = *std::move(schedules);
 
   DiffusionModelInfo& info = parts.info;
   info.name = rules.model_name;

@@ -1,9 +1,11 @@
 #include "engine/diffusion/denoise_engine.h"
 
 #include <algorithm>
+#include <future>
 
 #include "engine/diffusion/denoise_step.h"
 #include "engine/diffusion/job_start.h"
+#include "engine/diffusion/recording.h"
 #include "engine/diffusion/step_work.h"
 
 namespace tessera {
@@ -42,17 +44,20 @@ DenoiseEngine::~DenoiseEngine() {
 absl::Status DenoiseEngine::submit(DiffusionRequest request, std::shared_ptr<DiffusionSink> sink) {
   absl::StatusOr<std::unique_ptr<Job>> job = accept_job(parts_.rules, std::move(request));
   if (!job.ok()) return job.status();
-  (*job)->sink = std::move(sink);
-  (*job)->submitted = Clock::now();
-  if ((*job)->request.deadline.has_value() &&
-      seconds_between((*job)->submitted, *(*job)->request.deadline) <
-          predicted_seconds_left(**job)) {
+  return enqueue(*std::move(job), std::move(sink));
+}
+
+absl::Status DenoiseEngine::enqueue(std::unique_ptr<Job> job, std::shared_ptr<DiffusionSink> sink) {
+  job->sink = std::move(sink);
+  job->submitted = Clock::now();
+  if (job->request.deadline.has_value() &&
+      seconds_between(job->submitted, *job->request.deadline) < predicted_seconds_left(*job)) {
     return absl::DeadlineExceededError("the deadline is nearer than the steps take alone");
   }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (draining_ || stopping_) return absl::UnavailableError("the server is draining");
-    const RequestId& id = (*job)->request.id;
+    const RequestId& id = job->request.id;
     if (ids_.contains(id)) {
       return absl::AlreadyExistsError("request_id \"" + id + "\" is already in use");
     }
@@ -63,10 +68,36 @@ absl::Status DenoiseEngine::submit(DiffusionRequest request, std::shared_ptr<Dif
     }
     ids_.insert(id);
     ++live_;
-    inbox_.push_back(*std::move(job));
+    inbox_.push_back(std::move(job));
   }
   changed_.notify_all();
   return absl::OkStatus();
+}
+
+absl::StatusOr<BranchRecord> DenoiseEngine::record(DiffusionRequest request) {
+  // Told on the engine thread, awaited on the caller's.
+  class End final : public DiffusionSink {
+   public:
+    void post(DiffusionEvent event) override {
+      if (const auto* failed = std::get_if<JobFailed>(&event)) end_.set_value(failed->status);
+      if (std::holds_alternative<JobResult>(event)) end_.set_value(absl::OkStatus());
+    }
+    absl::Status wait() { return end_.get_future().get(); }
+
+   private:
+    std::promise<absl::Status> end_;
+  };
+  request.latents_only = true;
+  absl::StatusOr<std::unique_ptr<Job>> job = accept_job(parts_.rules, std::move(request));
+  if (!job.ok()) return job.status();
+  absl::Status status = make_recording(parts_.rules, **job);
+  if (!status.ok()) return status;
+  const std::shared_ptr<BranchRecord> record = (*job)->record;
+  const auto end = std::make_shared<End>();
+  status = enqueue(*std::move(job), end);
+  if (status.ok()) status = end->wait();
+  if (!status.ok()) return status;
+  return std::move(*record);
 }
 
 absl::Status DenoiseEngine::cancel(const RequestId& id) {

@@ -40,6 +40,7 @@ class DenoiseEngine final : public DiffusionEngine {
 
   absl::Status submit(DiffusionRequest request, std::shared_ptr<DiffusionSink> sink) override;
   absl::Status cancel(const RequestId& id) override;
+  absl::StatusOr<BranchRecord> record(DiffusionRequest request) override;
   void drain(std::chrono::steady_clock::time_point deadline) override;
   const DiffusionModelInfo& model() const override { return parts_.info; }
   DiffusionLoad load() const override;
@@ -48,6 +49,8 @@ class DenoiseEngine final : public DiffusionEngine {
 
  private:
   using Jobs = std::list<std::unique_ptr<Job>>;
+
+  absl::Status enqueue(std::unique_ptr<Job> job, std::shared_ptr<DiffusionSink> sink);
 
   // All below: engine thread.
   void run();

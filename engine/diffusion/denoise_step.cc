@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/diffusion/recording.h"
 #include "engine/diffusion/step_work.h"
 
 namespace tessera {
@@ -36,6 +37,9 @@ DenoiseReport DenoiseStep::run() {
   }
   worker_.blocks(block, worker_.denoiser().block_count());
   worker_.head();
+  for (Job* job : jobs_) {
+    if (job->record != nullptr) append_recording(worker_, *job);
+  }
   Comparison comparison;
   compare_answers(comparison);
   append_solver_steps();

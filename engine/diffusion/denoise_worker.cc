@@ -209,6 +209,18 @@ void DenoiseWorker::download(int64_t offset, std::span<float> values) {
                    std::as_writable_bytes(values));
 }
 
+void DenoiseWorker::download_features(std::span<const int32_t> blocks, std::span<float> values) {
+  const int64_t width = denoiser_->facts().width;
+  int64_t left = static_cast<int64_t>(values.size()) / width;
+  for (const int32_t block : blocks) {
+    const int64_t rows = std::min<int64_t>(left, kFeatureBlockRows);
+    const auto some = values.last(left * width).first(rows * width);
+    stream_.download(memory_.features.rows(int64_t{block} * kFeatureBlockRows, rows),
+                     std::as_writable_bytes(some));
+    left -= rows;
+  }
+}
+
 void DenoiseWorker::combine_pool(std::span<const CombineEntry> entries) {
   for (size_t begin = 0; begin < entries.size(); begin += kEntriesMax) {
     const auto some = entries.subspan(begin, std::min<size_t>(kEntriesMax, entries.size() - begin));

@@ -80,6 +80,8 @@ class DenoiseWorker {
 
   void upload(int64_t offset, std::span<const float> values);
   void download(int64_t offset, std::span<float> values);
+  // `values` is [rows, width]: the rows that lie in these blocks of the feature store.
+  void download_features(std::span<const int32_t> blocks, std::span<float> values);
   void combine_pool(std::span<const CombineEntry> entries);
   void wait() { stream_.wait(stream_.record()); }
 

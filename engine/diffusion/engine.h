@@ -14,6 +14,7 @@
 #include "engine/api/diffusion.h"
 #include "engine/api/engine_config.h"
 #include "engine/api/observer.h"
+#include "engine/diffusion/branch_record.h"
 
 namespace tessera {
 
@@ -41,6 +42,10 @@ class DiffusionEngine {
   // Refuses new requests and waits until the live ones end or `deadline` passes; then cancels the
   // rest.
   virtual void drain(std::chrono::steady_clock::time_point deadline) = 0;
+
+  // Runs a request without cache policy and records what every branch of the network added for its
+  // first sample under the condition. Waits until it is done; errors as of submit(), or of the run.
+  virtual absl::StatusOr<BranchRecord> record(DiffusionRequest request) = 0;
 
   virtual const DiffusionModelInfo& model() const = 0;
   virtual DiffusionLoad load() const = 0;

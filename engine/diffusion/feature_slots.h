@@ -17,7 +17,8 @@ struct FeatureSizes {
   static int64_t blocks_for(int64_t rows) {
     return (rows + kFeatureBlockRows - 1) / kFeatureBlockRows;
   }
-  int64_t of_site(bool context) const { return blocks_for(context ? context_rows : image_rows); }
+  int64_t rows_of_site(bool context) const { return context ? context_rows : image_rows; }
+  int64_t of_site(bool context) const { return blocks_for(rows_of_site(context)); }
   int64_t of_range() const { return blocks_for(image_rows + context_rows); }
 };
 

@@ -14,6 +14,7 @@
 #include "engine/denoise/noise.h"
 #include "engine/denoise/solver.h"
 #include "engine/denoiser/denoise_plan.h"
+#include "engine/diffusion/branch_record.h"
 #include "engine/diffusion/feature_slots.h"
 #include "engine/diffusion/float_pool.h"
 
@@ -66,7 +67,8 @@ struct Job {
   int64_t tokens = 0;  // image rows of one segment
   std::unique_ptr<Solver> solver;
   std::unique_ptr<Guidance> guidance;
-  std::unique_ptr<CachePolicy> cache;  // or null
+  std::unique_ptr<CachePolicy> cache;    // or null
+  std::shared_ptr<BranchRecord> record;  // or null: filled as the job runs
   JobPlan plan;
   std::vector<JobBranch> branches;  // 1, or conditional and unconditional
   std::vector<JobSample> samples;

@@ -13,6 +13,7 @@
 #include "engine/denoisers/sd3.h"
 #include "engine/diffusion/denoise_engine.h"
 #include "engine/weights/diffusers/diffusers_folder.h"
+#include "engine/weights/fingerprint.h"
 #include "support/golden_tensors.h"
 #include "support/solver_rig.h"
 
@@ -28,6 +29,7 @@ struct RigOptions {
   DType dtype = DType::kF32;
   DeviceSettings device;
   double step_time_target_seconds = 0;
+  std::map<std::string, UpdateSchedule> schedules;  // as they lie with the checkpoint
 };
 
 inline std::unique_ptr<Denoiser> make_network(const TransformerConfig& config, DType dtype,
@@ -100,6 +102,8 @@ inline std::unique_ptr<DenoiseEngine> make_engine(const std::string& name, const
   rules.default_solver = scheduler.solver;
   rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
                     builtin().plain_guidance, cache_model_of(*rules.denoiser)};
+  rules.policies.network.fingerprint = checkpoint_fingerprint(folder.transformer());
+  rules.policies.network.schedules = options.schedules;
   if (network != nullptr) *network = rules.policies.network;
   rules.make_solver = [solvers, scheduler](const DiffusionRequest& request, int64_t tokens) {
     return solvers->make(scheduler, {request.solver.value_or(""), {}},

@@ -33,6 +33,22 @@ absl::Status check_binding(const std::string& name, const UpdateSchedule& schedu
   return absl::OkStatus();
 }
 
+// The streams of a joint block meet in its attention, so neither computes there alone.
+absl::Status check_joint(const std::string& name, const UpdateSchedule& schedule,
+                         const CacheModel& model, const std::vector<std::string>& names) {
+  for (size_t site = 1; site < model.sites.size(); ++site) {
+    const CacheSite &first = model.sites[site - 1], &second = model.sites[site];
+    const bool pair = first.kind == SiteKind::kJoint && second.kind == SiteKind::kJoint &&
+                      first.block == second.block && second.context;
+    if (pair && schedule.units.at(names[site - 1]) != schedule.units.at(names[site])) {
+      return absl::InvalidArgumentError(concat("bac.schedule \"", name, "\" updates ",
+                                               names[site - 1], " and ", names[site],
+                                               " at different steps, they meet in attention"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 MadeCachePolicy Bac::make(const BacParams& params, const CacheModel& model, const CacheJob& job) {
@@ -65,6 +81,9 @@ MadeCachePolicy Bac::make(const BacParams& params, const CacheModel& model, cons
     return absl::InvalidArgumentError(concat("bac.schedule \"", shown, "\" has ",
                                              schedule.units.size(), " units, the model has ",
                                              names.size()));
+  }
+  if (absl::Status status = check_joint(shown, schedule, model, names); !status.ok()) {
+    return status;
   }
   // Each branch has steps of its own: only jobs at the same step compute the same ones.
   plan.phase_period = plan.computes_everything() ? 1 : plan.steps;

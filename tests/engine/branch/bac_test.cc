@@ -100,5 +100,19 @@ TEST(Bac, AScheduleOfSomethingElseIsRefusedInWords) {
               HasSubstr("the model has none"));
 }
 
+TEST(Bac, StreamsThatMeetUpdateTogether) {
+  const CacheJob job = job_with_solver(10);
+  CacheModel model = joint_model(2);
+  model.fingerprint = "abc";
+  UpdateSchedule schedule = schedule_for(model, job);
+  schedule.units["1.joint"] = schedule.units["1.joint.context"] = {0, 4};
+  model.schedules["default"] = schedule;
+  EXPECT_TRUE(Bac::make({}, model, job).ok());
+  schedule.units["1.joint.context"] = {0, 5};
+  model.schedules["default"] = schedule;
+  EXPECT_THAT(Bac::make({}, model, job).status().ToString(),
+              HasSubstr("updates 1.joint and 1.joint.context at different steps"));
+}
+
 }  // namespace
 }  // namespace tessera
