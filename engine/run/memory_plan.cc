@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <sstream>
+
+#include "engine/device/free_memory.h"
 
 namespace tessera {
 namespace {
@@ -20,12 +21,6 @@ std::string size_text(uint64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof(text), unit == 0 ? "%.0f %s" : "%.2f %s", value, units[unit]);
   return text;
-}
-
-uint64_t read_number(const char* path, uint64_t otherwise) {
-  std::ifstream file(path);
-  uint64_t value = 0;
-  return file >> value ? value : otherwise;
 }
 
 int64_t blocks_for(int64_t tokens) { return (tokens + kKvBlockTokens - 1) / kKvBlockTokens; }
@@ -78,21 +73,6 @@ std::string MemoryPlan::table() const {
   out << ", scratch " << size_text(scratch) << ", total " << size_text(total()) << " of "
       << size_text(available) << " available";
   return out.str();
-}
-
-uint64_t available_memory_bytes() {
-  uint64_t available = ~uint64_t{0};
-  std::ifstream meminfo("/proc/meminfo");
-  for (std::string line; std::getline(meminfo, line);) {
-    uint64_t kibibytes = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %lu kB", &kibibytes) == 1) {
-      available = kibibytes * 1024;
-    }
-  }
-  const uint64_t limit = read_number("/sys/fs/cgroup/memory.max", ~uint64_t{0});
-  const uint64_t used = read_number("/sys/fs/cgroup/memory.current", 0);
-  if (limit != ~uint64_t{0}) available = std::min(available, limit > used ? limit - used : 0);
-  return available;
 }
 
 absl::StatusOr<MemoryPlan> plan_memory(const KvCacheSettings& settings, int64_t seqs_max, int ranks,

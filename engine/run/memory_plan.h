@@ -21,9 +21,6 @@ struct MemoryPlan {
   std::string table() const;
 };
 
-// Bytes a new process may still use: MemAvailable, and the cgroup's limit less its use.
-uint64_t available_memory_bytes();
-
 // Sets the block counts of `plan.groups` and the slots of `plan.states`, for `seqs_max` sequences
 // at once, and returns the table. RESOURCE_EXHAUSTED when weights and scratch do not fit, or the KV
 // pool cannot hold two pages or no state slot.
