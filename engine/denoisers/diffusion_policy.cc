@@ -1,6 +1,5 @@
 #include "engine/denoisers/diffusion_policy.h"
 
-#include "engine/denoisers/patches.h"
 #include "kernels/ops/position.h"
 
 namespace tessera {
@@ -25,7 +24,7 @@ DiffusionPolicy::DiffusionPolicy(const DiffusionPolicyConfig& config, DType dtyp
     : config_(config), dtype_(dtype) {
   const int64_t D = config.width;
   facts_.conditioning = Conditioning::kObservation;
-  facts_.latent_channels = config.action_width;
+  facts_.latent_channels = 1;
   facts_.width = D;
   facts_.modulation_width = 2 * D * config.layers;
   facts_.time_width = config.width;
@@ -87,7 +86,7 @@ std::vector<DenoiserSite> DiffusionPolicy::sites() const {
 }
 
 absl::Status DiffusionPolicy::check(const LatentShape& shape) const {
-  if (shape == LatentShape{config_.action_width, 1, 1, config_.horizon}) return absl::OkStatus();
+  if (shape == LatentShape{1, 1, config_.horizon, config_.action_width}) return absl::OkStatus();
   return absl::InvalidArgumentError("an answer is " + std::to_string(config_.horizon) +
                                     " actions of " + std::to_string(config_.action_width) +
                                     " numbers");
@@ -152,7 +151,7 @@ absl::Status DiffusionPolicy::load(const TensorFiles& files, Stream& stream) {
 
 absl::StatusOr<PositionRows> DiffusionPolicy::positions(const LatentShape& shape, Stream&) {
   PositionRows rows;
-  for (int32_t step = 0; step < shape.width; ++step) rows.a.push_back(step);
+  for (int32_t step = 0; step < shape.height; ++step) rows.a.push_back(step);
   return rows;
 }
 
@@ -209,8 +208,29 @@ void DiffusionPolicy::store_time(const DenoisePass& pass, int layer) const {
            pass.memory.condition.pages[layer]);
 }
 
+Tensor DiffusionPolicy::actions(const DenoisePass& pass, int64_t offset) const {
+  const int64_t T = config_.horizon, width = config_.action_width;
+  return make_tensor(pass.memory.pool.rows(offset, T * width).data, DType::kF32, {T, width});
+}
+
 void DiffusionPolicy::embed(const DenoisePass& pass) const {
-  embed_patches(pass, scratch_, actions_, /*patch=*/1);
+  for (const DenoiseSegment& segment : pass.batch.segments) {
+    add_layer_norm(pass.stream,
+                   {.delta = {},
+                    .gate = {},
+                    .row_mod = {},
+                    .rows = {},
+                    .gain = {},
+                    .bias = {},
+                    .scale = {},
+                    .shift = {},
+                    .residual = actions(pass, segment.input_offset),
+                    .normed = scratch_.patches.rows(segment.row_begin, segment.row_count),
+                    .eps = 0,
+                    .normalise = false});
+  }
+  actions_(pass.stream, scratch_.patches.rows(0, pass.batch.rows),
+           scratch_.residual.rows(0, pass.batch.rows));
   add_positions(pass.stream, {.table_a = action_positions_,
                               .index_a = pass.batch.position_a,
                               .table_b = {},
@@ -245,9 +265,23 @@ void DiffusionPolicy::blocks(const DenoisePass& pass, int first, int end) const 
 }
 
 void DiffusionPolicy::head(const DenoisePass& pass) const {
-  answer_patches(pass, scratch_, answer_,
-                 BranchNorm::layer(final_norm_.gain, final_norm_.bias, kEpsilon), /*patch=*/1,
-                 config_.action_width);
+  const Tensor normed = scratch_.normed.rows(0, pass.batch.rows);
+  add_layer_norm(pass.stream, {.delta = {},
+                               .gate = {},
+                               .row_mod = {},
+                               .rows = {},
+                               .gain = final_norm_.gain,
+                               .bias = final_norm_.bias,
+                               .scale = {},
+                               .shift = {},
+                               .residual = scratch_.residual.rows(0, pass.batch.rows),
+                               .normed = normed,
+                               .eps = kEpsilon,
+                               .normalise = true});
+  for (const DenoiseSegment& segment : pass.batch.segments) {
+    answer_(pass.stream, normed.rows(segment.row_begin, segment.row_count),
+            actions(pass, segment.output_offset));
+  }
 }
 
 }  // namespace tessera

@@ -1,6 +1,6 @@
 // The diffusion policy transformer (Chi et al., 2023): a robot's coming actions from what it saw.
 // Actions attend to earlier actions, and to the timestep and the observations up to one step ahead.
-// Latents are [action width][1][1][horizon], in the units of the network.
+// Latents are actions as rows, [1][1][horizon][action width], in the units of the network.
 //
 // Every memory row passes the encoder by itself, so observations give K and V once per action, from
 // key 1 on; key 0 is the timestep's, and its K and V in every layer are what a modulation row
@@ -23,7 +23,7 @@ class DiffusionPolicy final : public Denoiser {
   const DenoiserFacts& facts() const override { return facts_; }
   std::vector<DenoiserSite> sites() const override;
   absl::Status check(const LatentShape& shape) const override;
-  int64_t image_tokens(const LatentShape& shape) const override { return shape.width; }
+  int64_t image_tokens(const LatentShape& shape) const override { return shape.height; }
   void allocate_scratch(Region& scratch, const DenoiserLimits& limits) override;
   absl::Status load(const TensorFiles& files, Stream& stream) override;
   absl::StatusOr<PositionRows> positions(const LatentShape& shape, Stream& stream) override;
@@ -51,6 +51,8 @@ class DiffusionPolicy final : public Denoiser {
   static absl::Status load_norm(const TensorFiles& files, const Norm& norm, Stream& stream);
   absl::Status load_positions(const TensorFiles& files, Stream& stream) const;
   void store_time(const DenoisePass& pass, int layer) const;
+  // [T, Da] f32 of the pool.
+  Tensor actions(const DenoisePass& pass, int64_t offset) const;
 
   const DiffusionPolicyConfig config_;
   const DType dtype_;

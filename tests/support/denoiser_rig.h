@@ -177,18 +177,6 @@ class DenoiserRig {
   PositionRows positions_[kSamples];
 };
 
-// [rows, columns] the other way round: actions are rows outside the engine, channels inside.
-inline std::vector<float> transposed(const std::vector<float>& values, int64_t rows) {
-  const int64_t columns = static_cast<int64_t>(values.size()) / rows;
-  std::vector<float> out(values.size());
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t column = 0; column < columns; ++column) {
-      out[column * rows + row] = values[row * columns + column];
-    }
-  }
-  return out;
-}
-
 // The network of a golden folder and its rig.
 template <class Config, class Network>
 struct GoldenDenoiser {
@@ -203,8 +191,8 @@ struct GoldenDenoiser {
   DenoiserInputs inputs(const std::string& at) const {
     if constexpr (std::is_same_v<Config, DiffusionPolicyConfig>) {
       DenoiserInputs made;
-      made.shape = {config.action_width, 1, 1, config.horizon};
-      made.latents = transposed(golden.get(at + "latents"), config.horizon);
+      made.shape = {1, 1, config.horizon, config.action_width};
+      made.latents = golden.get(at + "latents");
       made.timestep = golden.get(at + "timestep")[0];
       made.prompt = golden.get(at + "observation");
       return made;
