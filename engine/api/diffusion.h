@@ -96,6 +96,9 @@ struct JobResult {
   // Pixels in [0, 1] [n, (frames,) 3, h, w], latents [n, channels, (frames,) h, w], or actions
   // [n, steps, width].
   FloatArray values;
+  // Of actions: the steps that are to be executed, first_action .. + action_count - 1; the others
+  // are what the policy expects to come before and after.
+  int64_t first_action = 0, action_count = 0;
   uint64_t seed = 0;
   PolicySummary summary;
   // Per step, if asked for, a letter per branch of the network: C computed, K computed and kept, R
@@ -128,6 +131,12 @@ struct DiffusionModelInfo {
   int64_t default_height = 0, default_width = 0, default_frames = 1, default_steps = 0;
   double default_guidance = 1;
   bool has_text_encoder = false, has_decoder = false;
+  // The only prompts the model knows, where it comes with a list of them instead of a text encoder.
+  std::vector<std::string> prompts;
+  // Policies: observations are [observation_steps, observation_width], actions [n, horizon,
+  // action_width]; a robot executes steps first_action .. + action_count - 1 of them.
+  int64_t observation_steps = 0, observation_width = 0;
+  int64_t horizon = 0, action_width = 0, first_action = 0, action_count = 0;
 };
 
 // A diffusion model of the deployment.

@@ -130,7 +130,6 @@ absl::Status T5Encoder::load_bias(const TensorFiles& files, Stream& stream) cons
 std::vector<int32_t> T5Encoder::ids(const Tokenizer& tokenizer, std::string_view text) const {
   std::vector<int32_t> ids =
       tokenizer.encode(text, {.add_special_tokens = false, .parse_special = false});
-  ids.resize(std::min<size_t>(ids.size(), static_cast<size_t>(limits_.tokens_max) - 1));
   ids.push_back(config_.end_id);
   return ids;
 }

@@ -30,8 +30,8 @@ class T5Encoder {
   void allocate_scratch(Region& scratch);
   absl::Status load(const TensorFiles& files, Stream& stream) const;
 
-  // `text` as the network wants it: cut to tokens_max, with the end token. A text cannot spell
-  // special tokens.
+  // `text` as the network wants it, with the end token; it may have more ids than the limit. A text
+  // cannot spell special tokens.
   std::vector<int32_t> ids(const Tokenizer& tokenizer, std::string_view text) const;
 
   // Prompts laid out for encode(): views of scratch, valid until the next call.

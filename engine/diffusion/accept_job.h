@@ -4,12 +4,16 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "engine/denoiser/denoiser.h"
 #include "engine/diffusion/job.h"
 #include "engine/diffusion/job_ledger.h"
 #include "engine/diffusion/job_policies.h"
+#include "engine/weights/diffusers/diffusion_policy_config.h"
 
 namespace tessera {
 
@@ -20,13 +24,20 @@ struct JobRules {
   const Denoiser* denoiser = nullptr;
   int64_t sites = 0;          // of the network
   int pixels_per_latent = 1;  // of the decoder
+  // By which height and width become the pixels that networks with size conditions are told.
+  int told_pixels_per_latent = 8;
+  int smallest_attention = 1;  // videos: the fewest frames, and patches of a frame
   LatentShape default_shape;
   double default_guidance = 1;
   int64_t default_steps = 50;
   int64_t samples_max = 64;
   int64_t rows_max = 0, segments_max = 0;
   int64_t latent_pixels_max = 0;  // of a frame that the decoder takes; 0 = no bound
-  bool has_text_encoder = false;
+  // The prompt's ids or rows to the branch; errors name `field`. Empty text is the model's empty
+  // prompt. Absent where the model cannot read text.
+  std::function<absl::Status(const char* field, std::string_view text, JobBranch& branch)>
+      read_prompt;
+  std::optional<DiffusionPolicyConfig> policy;  // models that answer actions
   // The scheduler_config.json of the folder, and the solver of a request on top of it.
   std::function<absl::StatusOr<std::unique_ptr<Solver>>(const DiffusionRequest&, int64_t tokens)>
       make_solver;

@@ -1,42 +1,18 @@
 // DiffusionEngine::create: from settings to a warm engine.
-#include <algorithm>
 #include <filesystem>
-#include <sstream>
 
 #include "engine/builtin/builtin.h"
-#include "engine/denoisers/dit.h"
+#include "engine/codecs/prompt_table.h"
 #include "engine/diffusion/denoise_engine.h"
+#include "engine/diffusion/measure_steps.h"
+#include "engine/diffusion/network_choice.h"
+#include "engine/diffusion/plan_limits.h"
 #include "engine/diffusion/schedule_files.h"
 #include "engine/weights/diffusers/diffusers_folder.h"
 #include "engine/weights/fingerprint.h"
 
 namespace tessera {
 namespace {
-
-constexpr int64_t kSegmentsMax = 64;
-constexpr int kMeasuredSegments = 8;
-constexpr int kRepetitions = 3;
-
-// What differs between architectures before there is a network.
-struct Network {
-  DenoiserFactory make;
-  LatentShape shape;  // a sample as the network was trained
-  int64_t default_steps = 50;
-  double default_guidance = 1;
-};
-
-absl::StatusOr<Network> network_of(const PipelineConfig& config, DType dtype) {
-  if (const auto* dit = std::get_if<DitConfig>(&config.transformer)) {
-    return Network{[dit = *dit, dtype](Region& weights) -> std::unique_ptr<Denoiser> {
-                     return std::make_unique<Dit>(dit, dtype, weights);
-                   },
-                   {dit->in_channels, 1, dit->sample_size, dit->sample_size},
-                   50,
-                   4};
-  }
-  return absl::UnimplementedError(std::string(class_name(config.transformer)) +
-                                  " is not served yet; DiTTransformer2DModel is");
-}
 
 absl::Status check_settings(const DiffusionModelSettings& settings) {
   if (settings.dtype != "auto" && settings.dtype != "bf16" && settings.dtype != "f32") {
@@ -50,43 +26,11 @@ absl::Status check_settings(const DiffusionModelSettings& settings) {
   if (settings.queue_requests_max < 1) {
     return absl::InvalidArgumentError("queue_requests_max must be at least 1");
   }
-  return absl::OkStatus();
-}
-
-// Steps of 1, 2, 4, ... samples of the trained size.
-absl::StatusOr<CostModel> measure(DenoiseWorker& worker, const LatentShape& shape,
-                                  int64_t rows_max) {
-  Denoiser& denoiser = worker.denoiser();
-  const absl::StatusOr<PositionRows> positions = denoiser.positions(shape, worker.stream());
-  if (!positions.ok()) return positions.status();
-  const int64_t tokens = denoiser.image_tokens(shape);
-  std::vector<StepSample> samples;
-  for (int count = 1; count <= kMeasuredSegments && count * tokens <= rows_max; count *= 2) {
-    DenoisePlan plan;
-    StepSample sample;
-    for (int index = 0; index < count; ++index) {
-      PlannedSegment planned;
-      planned.segment.shape = shape;
-      planned.segment.row_count = static_cast<int32_t>(tokens);
-      planned.segment.output_offset = round_up(shape.elements(), FloatPool::kAlign);
-      planned.positions = &*positions;
-      plan.segments.push_back(planned);
-      sample.shape.rows += tokens;
-      sample.shape.contexts += tokens;
-      sample.shape.pairs += tokens * tokens;
-    }
-    std::vector<double> seconds;
-    for (int repetition = 0; repetition < kRepetitions; ++repetition) {
-      const Clock::time_point begun = Clock::now();
-      worker.launch(plan);
-      worker.wait();
-      seconds.push_back(std::chrono::duration<double>(Clock::now() - begun).count());
-    }
-    std::sort(seconds.begin(), seconds.end());
-    sample.seconds = seconds[kRepetitions / 2];
-    samples.push_back(sample);
+  if (settings.memory_bytes < 0) return absl::InvalidArgumentError("memory_bytes is below 0");
+  if (!(settings.memory_fraction > 0 && settings.memory_fraction <= 1)) {
+    return absl::InvalidArgumentError("memory_fraction must be above 0 and at most 1");
   }
-  return CostModel::fit(samples);
+  return absl::OkStatus();
 }
 
 std::string bytes_text(uint64_t bytes) {
@@ -94,6 +38,224 @@ std::string bytes_text(uint64_t bytes) {
   std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
   return text;
 }
+
+// Builds the parts of one engine, one after the other.
+class Creation {
+ public:
+  Creation(const DiffusionModelSettings& settings, std::shared_ptr<Device> device,
+           const DiffusersFolder& folder, DiffusionObserver* observer)
+      : folder_(folder),
+        config_(folder.config()),
+        device_(std::move(device)),
+        dtype_(settings.dtype == "f32" ? DType::kF32 : DType::kBf16) {
+    parts_.settings = settings;
+    parts_.observer = observer;
+  }
+
+  absl::StatusOr<std::unique_ptr<DenoiseEngine>> run() {
+    absl::Status status = make_worker();
+    if (status.ok()) status = make_decoder();
+    if (status.ok()) status = make_encoder();
+    if (status.ok()) status = folder_.check_all_used();
+    if (status.ok()) status = measure();
+    if (status.ok()) status = make_rules();
+    if (!status.ok()) return status;
+    describe();
+    return std::make_unique<DenoiseEngine>(std::move(parts_));
+  }
+
+ private:
+  bool is_policy() const {
+    return std::holds_alternative<DiffusionPolicyConfig>(config_.transformer);
+  }
+
+  absl::Status make_worker() {
+    absl::StatusOr<Network> network = network_of(config_, dtype_);
+    if (!network.ok()) return network.status();
+    network_ = *std::move(network);
+    absl::StatusOr<WorkerLimits> limits = plan_limits(parts_.settings, network_, dtype_);
+    if (!limits.ok()) return limits.status();
+    limits_ = *limits;
+    bytes_ = DenoiseWorker::bytes_needed(network_.make, dtype_, limits_);
+    auto worker = DenoiseWorker::create(device_, network_.make, dtype_, limits_);
+    if (!worker.ok()) return worker.status();
+    parts_.worker = *std::move(worker);
+    if (absl::Status status = folder_.check_unchanged(); !status.ok()) return status;
+    const absl::Status loaded =
+        parts_.worker->denoiser().load(folder_.transformer(), parts_.worker->stream());
+    parts_.worker->wait();
+    return loaded;
+  }
+
+  absl::Status make_decoder() {
+    if (!config_.vae.has_value() || folder_.vae() == nullptr) return absl::OkStatus();
+    auto decoder =
+        DecodeWorker::create(device_, *config_.vae, config_.vae->force_f32 ? DType::kF32 : dtype_,
+                             kDecodedSizes * network_.shape.height * network_.shape.width);
+    if (!decoder.ok()) return decoder.status();
+    parts_.decoder = *std::move(decoder);
+    return parts_.decoder->load(*folder_.vae());
+  }
+
+  // What reads prompts: a text encoder, or the list of prompts that came with the model.
+  absl::Status make_encoder() {
+    const DenoiserFacts& facts = parts_.worker->denoiser().facts();
+    const std::string& path = parts_.settings.path;
+    if (facts.conditioning != Conditioning::kPrompt) return absl::OkStatus();
+    if (!config_.text_encoder.has_value()) return read_prompt_table();
+    absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+        Tokenizer::load(std::filesystem::path(path) / config_.tokenizer_folder);
+    if (!tokenizer.ok()) return tokenizer.status();
+    auto made = EncodeWorker::create(device_, *config_.text_encoder, dtype_, *std::move(tokenizer),
+                                     static_cast<int>(facts.prompt_tokens_max));
+    if (!made.ok()) return made.status();
+    parts_.encoder = *std::move(made);
+    parts_.rules.read_prompt = [encoder = parts_.encoder.get()](
+                                   const char* field, std::string_view text, JobBranch& branch) {
+      absl::StatusOr<std::vector<int32_t>> ids = encoder->ids(field, text);
+      if (ids.ok()) branch.ids = *std::move(ids);
+      return ids.status();
+    };
+    return parts_.encoder->load(*folder_.text_encoder());
+  }
+
+  absl::Status read_prompt_table() {
+    const DenoiserFacts& facts = parts_.worker->denoiser().facts();
+    if (facts.pooled_width > 0) return absl::OkStatus();
+    auto table =
+        PromptTable::open(parts_.settings.path, facts.prompt_width, facts.prompt_tokens_max);
+    if (!table.ok()) return table.status();
+    if (!table->has_value()) return absl::OkStatus();
+    parts_.info.prompts = (*table)->prompts();
+    parts_.rules.read_prompt = [table = **std::move(table)](
+                                   const char* field, std::string_view text, JobBranch& branch) {
+      absl::StatusOr<FloatArray> rows = table.find(field, text);
+      if (rows.ok()) branch.prompt = *std::move(rows);
+      return rows.status();
+    };
+    return absl::OkStatus();
+  }
+
+  absl::Status measure() {
+    absl::StatusOr<CostModel> cost = measure_steps(*parts_.worker, network_.shape, limits_);
+    if (!cost.ok()) return cost.status();
+    parts_.cost = std::make_unique<CostModel>(*std::move(cost));
+    parts_.limits = {.rows_max = limits_.rows_max,
+                     .segments_max = limits_.segments_max,
+                     .step_time_target_seconds = parts_.settings.step_time_target_seconds,
+                     .cost = parts_.cost.get()};
+    parts_.pools = pools_of(limits_);
+    parts_.job_bytes = static_cast<int64_t>(bytes_.jobs);
+    return absl::OkStatus();
+  }
+
+  absl::Status make_rules() {
+    const char* const file = is_policy() ? "config.json: scheduler" : kSchedulerFile;
+    const absl::StatusOr<SchedulerConfig> scheduler =
+        builtin().solvers.parse(file, config_.scheduler);
+    if (!scheduler.ok()) return scheduler.status();
+    const std::filesystem::path path = parts_.settings.path;
+    JobRules& rules = parts_.rules;
+    rules.model_name = !parts_.settings.name.empty()
+                           ? parts_.settings.name
+                           : (path.has_filename() ? path : path.parent_path()).filename().string();
+    rules.facts = parts_.worker->denoiser().facts();
+    rules.denoiser = &parts_.worker->denoiser();
+    rules.sites = static_cast<int64_t>(rules.denoiser->sites().size());
+    if (parts_.decoder != nullptr) {
+      rules.pixels_per_latent = parts_.decoder->pixels_per_latent();
+      rules.told_pixels_per_latent = rules.pixels_per_latent;
+      rules.latent_pixels_max = kDecodedSizes * network_.shape.height * network_.shape.width;
+    }
+    rules.default_shape = network_.shape;
+    rules.default_guidance = network_.default_guidance;
+    rules.default_steps = network_.default_steps;
+    rules.rows_max = limits_.rows_max;
+    rules.segments_max = limits_.segments_max;
+    rules.smallest_attention = limits_.smallest_attention;
+    rules.pools = parts_.pools;
+    rules.plan.has_pages = rules.facts.context_layers > 0;
+    rules.plan.has_context = rules.facts.context_stream;
+    rules.plan.first_key = rules.facts.condition_first_key;
+    if (is_policy()) rules.policy = std::get<DiffusionPolicyConfig>(config_.transformer);
+    rules.default_solver = scheduler->solver;
+    absl::StatusOr<std::map<std::string, UpdateSchedule>> schedules =
+        read_schedule_files(parts_.settings.path);
+    if (!schedules.ok()) return schedules.status();
+    rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
+                      builtin().plain_guidance, cache_model_of(*rules.denoiser)};
+    rules.policies.network.fingerprint = checkpoint_fingerprint(folder_.transformer());
+    rules.policies.network.schedules = *std::move(schedules);
+    rules.make_solver = [scheduler = *scheduler, steps = network_.default_steps](
+                            const DiffusionRequest& request, int64_t image_tokens) {
+      SolverChoice choice{request.solver.value_or(""), {}};
+      if (request.eta.has_value()) choice.params["eta"] = *request.eta;
+      StepRequest wanted{.steps = request.steps.value_or(0),
+                         .timesteps = request.timesteps,
+                         .sigmas = request.sigmas,
+                         .image_tokens = image_tokens};
+      const bool listed = !wanted.timesteps.empty() || !wanted.sigmas.empty();
+      if (!request.steps.has_value() && !listed) wanted.steps = steps;
+      return builtin().solvers.make(scheduler, choice, wanted);
+    };
+    return absl::OkStatus();
+  }
+
+  void describe() {
+    const JobRules& rules = parts_.rules;
+    DiffusionModelInfo& info = parts_.info;
+    info.name = rules.model_name;
+    info.pipeline = config_.pipeline;
+    info.dtype = std::string(name_of(dtype_));
+    info.default_steps = network_.default_steps;
+    info.default_guidance = network_.default_guidance;
+    info.has_text_encoder = rules.read_prompt != nullptr;
+    info.has_decoder = parts_.decoder != nullptr;
+    info.classes = rules.facts.classes;
+    switch (rules.facts.conditioning) {
+      case Conditioning::kClass:
+        info.conditioning = "class";
+        break;
+      case Conditioning::kPrompt:
+        info.conditioning = "prompt";
+        break;
+      case Conditioning::kObservation:
+        info.conditioning = "observation";
+        break;
+    }
+    if (rules.policy.has_value()) {
+      info.observation_steps = rules.policy->observation_steps;
+      info.observation_width = rules.policy->observation_width;
+      info.horizon = rules.policy->horizon;
+      info.action_width = rules.policy->action_width;
+      info.first_action = rules.policy->first_action_step;
+      info.action_count = rules.policy->action_steps;
+    } else {
+      info.default_height = int64_t{network_.shape.height} * rules.pixels_per_latent;
+      info.default_width = int64_t{network_.shape.width} * rules.pixels_per_latent;
+      info.default_frames = network_.shape.frames;
+    }
+    const uint64_t encoder = parts_.encoder == nullptr ? 0 : parts_.encoder->bytes();
+    const uint64_t decoder = parts_.decoder == nullptr ? 0 : parts_.decoder->bytes();
+    parts_.description = device_->name() + "; memory plan: weights " + bytes_text(bytes_.weights) +
+                         ", jobs " + bytes_text(bytes_.jobs) + ", scratch " +
+                         bytes_text(bytes_.scratch) + ", encoder " + bytes_text(encoder) +
+                         ", decoder " + bytes_text(decoder) +
+                         "\ncost model: " + parts_.cost->describe();
+  }
+
+  static constexpr const char* kSchedulerFile = "scheduler/scheduler_config.json";
+  static constexpr int64_t kDecodedSizes = 4;  // of the trained size, at most
+
+  const DiffusersFolder& folder_;
+  const PipelineConfig& config_;
+  const std::shared_ptr<Device> device_;
+  const DType dtype_;
+  Network network_;
+  WorkerLimits limits_;
+  WorkerMemory bytes_;
+  DenoiseEngineParts parts_;
+};
 
 absl::StatusOr<std::unique_ptr<DenoiseEngine>> create_engine(const DiffusionModelSettings& settings,
                                                              const DeviceSettings& device_settings,
@@ -103,121 +265,7 @@ absl::StatusOr<std::unique_ptr<DenoiseEngine>> create_engine(const DiffusionMode
   if (!device.ok()) return device.status();
   const absl::StatusOr<DiffusersFolder> folder = DiffusersFolder::open(settings.path);
   if (!folder.ok()) return folder.status();
-  const PipelineConfig& config = folder->config();
-  const DType dtype = settings.dtype == "f32" ? DType::kF32 : DType::kBf16;
-  const absl::StatusOr<Network> network = network_of(config, dtype);
-  if (!network.ok()) return network.status();
-  const absl::StatusOr<SchedulerConfig> scheduler =
-      builtin().solvers.parse("scheduler/scheduler_config.json", config.scheduler);
-  if (!scheduler.ok()) return scheduler.status();
-
-  DenoiseEngineParts parts;
-  parts.settings = settings;
-  parts.observer = observer;
-  Region dry = Region::dry("facts");
-  const std::unique_ptr<Denoiser> facts_only = network->make(dry);
-  const int64_t tokens = facts_only->image_tokens(network->shape);
-  WorkerLimits limits;
-  limits.rows_max = static_cast<int>(settings.rows_max > 0 ? settings.rows_max
-                                                           : std::max<int64_t>(2048, 4 * tokens));
-  limits.segments_max = kSegmentsMax;
-  limits.condition_rows =
-      static_cast<int>(std::max<int64_t>(1, facts_only->facts().prompt_tokens_max));
-  // Two branches of every sample that a step can hold, each with all that a solver may keep.
-  constexpr int64_t kTensorsPerSample = 8;
-  limits.pool_floats =
-      kSegmentsMax * kTensorsPerSample * round_up(network->shape.elements(), FloatPool::kAlign);
-  limits.feature_blocks = 0;
-  const WorkerMemory bytes = DenoiseWorker::bytes_needed(network->make, dtype, limits);
-  auto worker = DenoiseWorker::create(*device, network->make, dtype, limits);
-  if (!worker.ok()) return worker.status();
-  parts.worker = *std::move(worker);
-  if (absl::Status status = folder->check_unchanged(); !status.ok()) return status;
-  if (absl::Status status =
-          parts.worker->denoiser().load(folder->transformer(), parts.worker->stream());
-      !status.ok()) {
-    return status;
-  }
-  parts.worker->wait();
-  uint64_t decoder_bytes = 0;
-  if (config.vae.has_value() && folder->vae() != nullptr) {
-    auto decoder = DecodeWorker::create(*device, *config.vae, dtype,
-                                        int64_t{4} * network->shape.height * network->shape.width);
-    if (!decoder.ok()) return decoder.status();
-    parts.decoder = *std::move(decoder);
-    if (absl::Status status = parts.decoder->load(*folder->vae()); !status.ok()) return status;
-    decoder_bytes = parts.decoder->bytes();
-  }
-  if (absl::Status status = folder->check_all_used(); !status.ok()) return status;
-
-  absl::StatusOr<CostModel> cost = measure(*parts.worker, network->shape, limits.rows_max);
-  if (!cost.ok()) return cost.status();
-  parts.cost = std::make_unique<CostModel>(*std::move(cost));
-  parts.limits = {.rows_max = limits.rows_max,
-                  .segments_max = limits.segments_max,
-                  .step_time_target_seconds = settings.step_time_target_seconds,
-                  .cost = parts.cost.get()};
-  parts.pools = {.floats = limits.pool_floats,
-                 .modulation_slots = limits.segments_max,
-                 .condition_pages = limits.condition_pages,
-                 .context_rows = limits.context_rows,
-                 .feature_blocks = limits.feature_blocks};
-  parts.job_bytes = static_cast<int64_t>(bytes.jobs);
-
-  const std::filesystem::path path = settings.path;
-  JobRules& rules = parts.rules;
-  rules.model_name = !settings.name.empty()
-                         ? settings.name
-                         : (path.has_filename() ? path : path.parent_path()).filename().string();
-  rules.facts = parts.worker->denoiser().facts();
-  rules.denoiser = &parts.worker->denoiser();
-  rules.sites = static_cast<int64_t>(rules.denoiser->sites().size());
-  rules.pixels_per_latent = parts.decoder == nullptr ? 1 : parts.decoder->pixels_per_latent();
-  rules.default_shape = network->shape;
-  rules.default_guidance = network->default_guidance;
-  rules.default_steps = network->default_steps;
-  rules.rows_max = limits.rows_max;
-  rules.segments_max = limits.segments_max;
-  rules.pools = parts.pools;
-  rules.latent_pixels_max = int64_t{4} * network->shape.height * network->shape.width;
-  rules.make_solver = [scheduler = *scheduler, steps = network->default_steps](
-                          const DiffusionRequest& request, int64_t image_tokens) {
-    SolverChoice choice{request.solver.value_or(""), {}};
-    if (request.eta.has_value()) choice.params["eta"] = *request.eta;
-    StepRequest wanted{.steps = request.steps.value_or(0),
-                       .timesteps = request.timesteps,
-                       .sigmas = request.sigmas,
-                       .image_tokens = image_tokens};
-    const bool listed = !wanted.timesteps.empty() || !wanted.sigmas.empty();
-    if (!request.steps.has_value() && !listed) wanted.steps = steps;
-    return builtin().solvers.make(scheduler, choice, wanted);
-  };
-
-  absl::StatusOr<std::map<std::string, UpdateSchedule>> schedules =
-      read_schedule_files(settings.path);
-  if (!schedules.ok()) return schedules.status();
-  rules.default_solver = scheduler->solver;
-  rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
-                    builtin().plain_guidance, cache_model_of(*rules.denoiser)};
-  rules.policies.network.fingerprint = checkpoint_fingerprint(folder->transformer());
-  rules.policies.network.schedules = *std::move(schedules);
-
-  DiffusionModelInfo& info = parts.info;
-  info.name = rules.model_name;
-  info.pipeline = config.pipeline;
-  info.dtype = std::string(name_of(dtype));
-  info.conditioning = "class";
-  info.classes = rules.facts.classes;
-  info.default_height = int64_t{network->shape.height} * rules.pixels_per_latent;
-  info.default_width = int64_t{network->shape.width} * rules.pixels_per_latent;
-  info.default_steps = network->default_steps;
-  info.default_guidance = network->default_guidance;
-  info.has_decoder = parts.decoder != nullptr;
-  parts.description = (*device)->name() + "; memory plan: weights " + bytes_text(bytes.weights) +
-                      ", jobs " + bytes_text(bytes.jobs) + ", scratch " +
-                      bytes_text(bytes.scratch) + ", decoder " + bytes_text(decoder_bytes) +
-                      "\ncost model: " + parts.cost->describe();
-  return std::make_unique<DenoiseEngine>(std::move(parts));
+  return Creation(settings, *device, *folder, observer).run();
 }
 
 }  // namespace

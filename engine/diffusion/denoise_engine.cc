@@ -4,6 +4,7 @@
 #include <future>
 
 #include "engine/diffusion/denoise_step.h"
+#include "engine/diffusion/job_result.h"
 #include "engine/diffusion/job_start.h"
 #include "engine/diffusion/recording.h"
 #include "engine/diffusion/step_work.h"
@@ -12,7 +13,7 @@ namespace tessera {
 namespace {
 
 constexpr std::chrono::seconds kStallLimit{60};
-constexpr std::chrono::microseconds kDecodePoll{500};
+constexpr std::chrono::microseconds kStreamPoll{500};
 
 int64_t nanoseconds_now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
@@ -141,6 +142,7 @@ void DenoiseEngine::run() {
     take_cancels();
     expire_deadlines();
     admit_waiting();
+    start_encoded();
     take_decoded();
     step();
     publish_load();
@@ -152,8 +154,8 @@ bool DenoiseEngine::wait_for_work() {
   heartbeat_ns_ = nanoseconds_now();
   std::unique_lock<std::mutex> lock(mutex_);
   const auto idle = [&] {
-    return inbox_.empty() && cancels_.empty() && waiting_.empty() && running_.empty() &&
-           decoding_.empty();
+    return inbox_.empty() && cancels_.empty() && waiting_.empty() && encoding_.empty() &&
+           running_.empty() && decoding_.empty();
   };
   busy_ = !idle();
   while (idle()) {
@@ -190,7 +192,7 @@ void DenoiseEngine::take_cancels() {
     cancels.swap(cancels_);
     all = cancel_all_;
   }
-  for (Jobs* jobs : {&waiting_, &running_, &decoding_}) {
+  for (Jobs* jobs : {&waiting_, &encoding_, &running_, &decoding_}) {
     for (auto job = jobs->begin(); job != jobs->end();) {
       const std::unique_ptr<Job>& at = *job++;
       if (all || cancels.contains(at->request.id)) {
@@ -202,7 +204,7 @@ void DenoiseEngine::take_cancels() {
 
 void DenoiseEngine::expire_deadlines() {
   const Clock::time_point now = Clock::now();
-  for (Jobs* jobs : {&waiting_, &running_, &decoding_}) {
+  for (Jobs* jobs : {&waiting_, &encoding_, &running_, &decoding_}) {
     for (auto job = jobs->begin(); job != jobs->end();) {
       const std::unique_ptr<Job>& at = *job++;
       if (at->request.deadline.has_value() && *at->request.deadline <= now) {
@@ -216,18 +218,11 @@ void DenoiseEngine::expire_deadlines() {
 
 // In order; nobody overtakes a job that waits for memory, so a large one is not starved.
 void DenoiseEngine::admit_waiting() {
-  double level = 0;
-  for (const std::unique_ptr<Job>& job : running_) {
-    level = level == 0 ? job->given_seconds : std::min(level, job->given_seconds);
-  }
   while (!waiting_.empty() && ledger_.admit(*waiting_.front())) {
     Job& job = *waiting_.front();
-    job.given_seconds = level;
     job.admitted = Clock::now();
     job.timings.queue_seconds = seconds_between(job.submitted, job.admitted);
-    running_.splice(running_.end(), waiting_, waiting_.begin());
-    absl::Status status = start_job(*parts_.worker, parts_.rules.facts, job);
-    if (!status.ok()) fail(job, status);
+    encoding_.splice(encoding_.end(), waiting_, waiting_.begin());
   }
   int64_t position = 0;
   for (const std::unique_ptr<Job>& job : waiting_) {
@@ -236,10 +231,34 @@ void DenoiseEngine::admit_waiting() {
   }
 }
 
+void DenoiseEngine::start_encoded() {
+  double level = 0;
+  for (const std::unique_ptr<Job>& job : running_) {
+    level = level == 0 ? job->given_seconds : std::min(level, job->given_seconds);
+  }
+  for (auto next = encoding_.begin(); next != encoding_.end();) {
+    const auto at = next++;
+    Job& job = **at;
+    bool encoded = true;
+    for (JobBranch& branch : job.branches) {
+      const FloatArray* const rows =
+          branch.encoded() ? &branch.prompt : parts_.encoder->find(branch.ids);
+      encoded = encoded && rows != nullptr;
+      if (rows != nullptr && rows != &branch.prompt) branch.prompt = *rows;
+    }
+    if (!encoded) continue;
+    job.given_seconds = level;
+    job.timings.condition_seconds = seconds_between(job.admitted, Clock::now());
+    running_.splice(running_.end(), encoding_, at);
+    const absl::Status status = start_job(*parts_.worker, parts_.rules.facts, job);
+    if (!status.ok()) fail(job, status);
+  }
+}
+
 void DenoiseEngine::step() {
   if (running_.empty()) {
-    // The decoder's stream has no way to wake this thread; a picture takes far longer than this.
-    if (!decoding_.empty()) std::this_thread::sleep_for(kDecodePoll);
+    // Other streams have no way to wake this thread; a prompt or a picture takes far longer.
+    if (!decoding_.empty() || !encoding_.empty()) std::this_thread::sleep_for(kStreamPoll);
     return;
   }
   std::vector<JobView> views;
@@ -299,15 +318,15 @@ void DenoiseEngine::complete(Job& job) {
   parts_.worker->wait();
   ledger_.release(job);
   job.denoised = Clock::now();
-  job.timings.denoise_seconds = seconds_between(job.admitted, job.denoised);
+  job.timings.denoise_seconds =
+      seconds_between(job.admitted, job.denoised) - job.timings.condition_seconds;
   result.seed = job.seed;
   result.summary = job.summary;
   result.trace = std::move(job.trace);
   if (parts_.decoder == nullptr || job.request.latents_only) {
-    result.values.shape = {n, job.shape.channels};
-    if (parts_.rules.facts.video) result.values.shape.push_back(job.shape.frames);
-    result.values.shape.push_back(job.shape.height);
-    result.values.shape.push_back(job.shape.width);
+    result.values = latents_of(parts_.rules, job, std::move(result.values.values));
+    result.first_action = parts_.info.first_action;
+    result.action_count = parts_.info.action_count;
     finish(job);
     return;
   }
@@ -316,13 +335,7 @@ void DenoiseEngine::complete(Job& job) {
     const auto begin = latents.begin() + which * elements;
     parts_.decoder->start(job.key, {begin, begin + elements}, job.shape);
   }
-  const int64_t scale = parts_.decoder->pixels_per_latent();
-  result.values.shape = {n};
-  if (parts_.rules.facts.video) result.values.shape.push_back(job.shape.frames);
-  for (const int64_t extent : {int64_t{3}, job.shape.height * scale, job.shape.width * scale}) {
-    result.values.shape.push_back(extent);
-  }
-  result.values.values.clear();
+  result.values = {pixel_shape(parts_.rules, job), {}};
   const auto place = std::find_if(running_.begin(), running_.end(),
                                   [&job](const auto& other) { return other.get() == &job; });
   decoding_.splice(decoding_.end(), running_, place);
@@ -365,6 +378,7 @@ void DenoiseEngine::end(Job& job, DiffusionEvent last, const std::string& outcom
   const RequestId id = job.request.id;
   const auto is_job = [&job](const std::unique_ptr<Job>& other) { return other.get() == &job; };
   waiting_.remove_if(is_job);
+  encoding_.remove_if(is_job);
   running_.remove_if(is_job);
   decoding_.remove_if(is_job);
   {
@@ -381,7 +395,7 @@ void DenoiseEngine::end(Job& job, DiffusionEvent last, const std::string& outcom
 void DenoiseEngine::publish_load() {
   const JobPools used = ledger_.used();
   const std::lock_guard<std::mutex> lock(mutex_);
-  load_.running = static_cast<int64_t>(running_.size() + decoding_.size());
+  load_.running = static_cast<int64_t>(encoding_.size() + running_.size() + decoding_.size());
   load_.waiting = static_cast<int64_t>(waiting_.size());
   load_.job_bytes_total = parts_.job_bytes;
   load_.job_bytes_used =

@@ -14,6 +14,7 @@
 #include "engine/diffusion/choose.h"
 #include "engine/diffusion/decode_worker.h"
 #include "engine/diffusion/denoise_worker.h"
+#include "engine/diffusion/encode_worker.h"
 #include "engine/diffusion/engine.h"
 #include "engine/diffusion/job_ledger.h"
 
@@ -25,6 +26,7 @@ struct DenoiseEngineParts {
   DiffusionModelInfo info;
   std::string description;
   std::unique_ptr<DenoiseWorker> worker;
+  std::unique_ptr<EncodeWorker> encoder;  // null: no job has ids
   std::unique_ptr<DecodeWorker> decoder;  // null: results are latents
   JobRules rules;
   JobPools pools;
@@ -59,6 +61,7 @@ class DenoiseEngine final : public DiffusionEngine {
   void take_cancels();
   void expire_deadlines();
   void admit_waiting();
+  void start_encoded();  // jobs whose prompts have been encoded
   void step();
   void finish_step(Job& job);
   void complete(Job& job);
@@ -71,7 +74,7 @@ class DenoiseEngine final : public DiffusionEngine {
 
   DenoiseEngineParts parts_;
   JobLedger ledger_;
-  Jobs waiting_, running_, decoding_;
+  Jobs waiting_, encoding_, running_, decoding_;
   int64_t next_key_ = 1;
 
   mutable std::mutex mutex_;

@@ -25,10 +25,15 @@ using Clock = std::chrono::steady_clock;
 // The network under one guidance branch: what its condition is.
 struct JobBranch {
   int32_t label = 0;           // class-conditional networks
+  std::vector<int32_t> ids;    // of a text; its rows come from an encoder once it is admitted
   FloatArray prompt, pooled;   // [tokens, width], [pooled_width]
   std::vector<int32_t> pages;  // of the condition's K and V; shared by all samples
   int32_t context_store = -1;  // first row in the context store
-  int64_t keys() const { return prompt.shape.empty() ? 0 : prompt.shape[0]; }
+  int64_t keys() const {
+    if (!ids.empty()) return static_cast<int64_t>(ids.size());
+    return prompt.shape.empty() ? 0 : prompt.shape[0];
+  }
+  bool encoded() const { return ids.empty() || !prompt.values.empty(); }
 };
 
 // One sample under one branch.
@@ -100,7 +105,7 @@ struct Job {
   int64_t rows() const {
     int64_t rows = 0;
     for (const JobBranch& branch : branches) {
-      rows += tokens + (branch.context_store >= 0 ? branch.keys() : 0);
+      rows += tokens + (plan.has_context ? branch.keys() : 0);
     }
     return rows * static_cast<int64_t>(samples.size());
   }

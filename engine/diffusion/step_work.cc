@@ -41,10 +41,11 @@ StepShape shape_of_share(const Job& job, double share) {
   for (size_t sample = 0; sample < job.samples.size(); ++sample) {
     for (size_t which = 0; which < job.running_branches(sample); ++which) {
       const JobBranch& branch = job.branches[which];
-      const int64_t context = branch.context_store >= 0 ? branch.keys() : 0;
-      shape.rows += job.tokens + context;
-      shape.contexts += job.tokens + context + branch.keys();
-      shape.pairs += (job.tokens + context) * (meeting + context + branch.keys());
+      const int64_t context = job.plan.has_context ? branch.keys() : 0;
+      const StepShape one = segment_shape(job.tokens, meeting, context, branch.keys());
+      shape.rows += one.rows;
+      shape.contexts += one.contexts;
+      shape.pairs += one.pairs;
     }
   }
   for (int64_t* count : {&shape.rows, &shape.contexts, &shape.pairs}) {
@@ -54,6 +55,14 @@ StepShape shape_of_share(const Job& job, double share) {
 }
 
 }  // namespace
+
+StepShape segment_shape(int64_t rows, int64_t meeting, int64_t context, int64_t keys) {
+  StepShape shape;
+  shape.rows = rows + context;
+  shape.contexts = rows + context + keys;
+  shape.pairs = (rows + context) * (meeting + context + keys);
+  return shape;
+}
 
 StepShape step_shape(const Job& job) {
   const std::vector<double>& shares = job.plan.compute_share;

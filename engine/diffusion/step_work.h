@@ -8,6 +8,10 @@
 
 namespace tessera {
 
+// One segment's share of a step: its image rows, of which `meeting` attend to each other, its rows
+// of the context stream, and the keys of its condition.
+StepShape segment_shape(int64_t rows, int64_t meeting, int64_t context, int64_t keys);
+
 // What the next step computes, as far as it is known before: less by the share of the network's
 // branches that its cache policy reuses.
 StepShape step_shape(const Job& job);

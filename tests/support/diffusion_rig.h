@@ -97,6 +97,9 @@ inline std::unique_ptr<DenoiseEngine> make_engine(const std::string& name, const
   rules.plan.has_pages = rules.facts.context_layers > 0;
   rules.plan.has_context = rules.facts.context_stream;
   rules.plan.first_key = rules.facts.condition_first_key;
+  if (const auto* policy = std::get_if<DiffusionPolicyConfig>(&folder.config().transformer)) {
+    rules.policy = *policy;
+  }
   const auto solvers = std::make_shared<Solvers>(all_solvers());
   const auto scheduler = *solvers->parse("scheduler_config.json", folder.config().scheduler);
   rules.default_solver = scheduler.solver;

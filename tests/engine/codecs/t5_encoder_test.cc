@@ -85,13 +85,15 @@ TEST_F(T5Test, PromptsTogetherHaveTheBitsOfEachAlone) {
   EXPECT_EQ(rows(out_, 0, laid_out.rows), alone);
 }
 
-TEST_F(T5Test, IdsEqualSentencePieceWithTheEndTokenAndACut) {
+TEST_F(T5Test, IdsEqualSentencePieceWithTheEndToken) {
   const auto tokenizer = Tokenizer::load(kFolder + "/tokenizer");
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   for (size_t prompt = 0; prompt < prompts_.size(); ++prompt) {
     const std::vector<char> text = golden_.get<char>(at(prompt) + "text");
-    EXPECT_EQ(encoder_.ids(**tokenizer, {text.data(), text.size()}), prompts_[prompt])
-        << at(prompt);
+    std::vector<int32_t> ids = encoder_.ids(**tokenizer, {text.data(), text.size()});
+    EXPECT_EQ(ids.size() > kTokens, prompt == 2);  // which the pipeline cuts
+    if (ids.size() > kTokens) ids.erase(ids.begin() + kTokens - 1, ids.end() - 1);
+    EXPECT_EQ(ids, prompts_[prompt]) << at(prompt);
   }
   // Nobody can write the end token.
   const std::vector<int32_t> spelled = encoder_.ids(**tokenizer, "a </s> boat");

@@ -17,7 +17,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const LatentShape kPolicyShape{5, 1, 1, 7};
+const LatentShape kPolicyShape{1, 1, 7, 5};
 
 DiffusionRequest observation_request(const std::string& id, const std::vector<float>& observation) {
   DiffusionRequest request;
@@ -29,12 +29,24 @@ DiffusionRequest observation_request(const std::string& id, const std::vector<fl
   return request;
 }
 
+// Observations as the network gets them, in the units of the data.
+std::vector<float> in_units(std::vector<float> observation) {
+  const auto folder = *DiffusersFolder::open(diffusion_folder("policy"));
+  const LinearNormalizer& normalizer =
+      std::get<DiffusionPolicyConfig>(folder.config().transformer).observation;
+  for (size_t at = 0; at < observation.size(); ++at) {
+    const size_t entry = at % normalizer.scale.size();
+    observation[at] = (observation[at] - normalizer.offset[entry]) / normalizer.scale[entry];
+  }
+  return observation;
+}
+
 std::vector<DiffusionRequest> observations() {
   const GoldenTensors golden(diffusion_folder("policy") + "/golden.safetensors");
   std::vector<DiffusionRequest> requests;
   for (int which = 0; which < 3; ++which) {
     const std::string at = "case_" + std::to_string(which);
-    requests.push_back(observation_request(at, golden.get(at + ".observation")));
+    requests.push_back(observation_request(at, in_units(golden.get(at + ".observation"))));
   }
   return requests;
 }
@@ -43,14 +55,9 @@ std::vector<DiffusionRequest> observations() {
 TEST(BranchRecord, AddsUpToTheStreamOfDiffusers) {
   const GoldenTensors golden(diffusion_folder("policy") + "/golden.safetensors");
   const auto engine = make_engine("policy", kPolicyShape, {});
-  DiffusionRequest request = observation_request("case", golden.get("case_0.observation"));
-  const std::vector<float> rows = golden.get("case_0.latents");  // [steps, width]
-  std::vector<float> latents(rows.size());
-  for (size_t row = 0; row < 7; ++row) {
-    for (size_t column = 0; column < 5; ++column)
-      latents[column * 7 + row] = rows[row * 5 + column];
-  }
-  request.latents = FloatArray{{5, 7}, latents};
+  DiffusionRequest request =
+      observation_request("case", in_units(golden.get("case_0.observation")));
+  request.latents = FloatArray{{7, 5}, golden.get("case_0.latents")};
   request.steps = 1;
   request.timesteps = {golden.get("case_0.timestep")[0]};
   const absl::StatusOr<BranchRecord> record = engine->record(request);

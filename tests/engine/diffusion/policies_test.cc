@@ -197,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(
         Model{
             "latte", {4, 5, 6, 10}, 2, true, {{4, 5, 6, 10}, {4, 2, 4, 4}, {4, 3, 2, 8}}, {"ddim"}},
         Model{"sd3", {16, 1, 6, 10}, 2, true, {{16, 1, 6, 10}, {16, 1, 4, 4}, {16, 1, 8, 6}}, {}},
-        Model{"policy", {5, 1, 1, 7}, 2, false, {}, {"ddim"}}));
+        Model{"policy", {1, 1, 7, 5}, 2, false, {}, {"ddim"}}));
 
 TEST(DiffusionPolicies, SummaryCountsEveryBranch) {
   const auto engine = make_dit_engine({});
