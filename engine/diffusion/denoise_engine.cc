@@ -7,6 +7,7 @@
 #include "engine/diffusion/job_result.h"
 #include "engine/diffusion/job_start.h"
 #include "engine/diffusion/recording.h"
+#include "engine/diffusion/recount.h"
 #include "engine/diffusion/step_work.h"
 
 namespace tessera {
@@ -30,7 +31,7 @@ DenoiseEngine::DenoiseEngine(DenoiseEngineParts parts)
     : parts_(std::move(parts)), ledger_(parts_.pools) {
   heartbeat_ns_ = nanoseconds_now();
   publish_load();
-  thread_ = std::thread([this] { run(); });
+  if (parts_.threaded) thread_ = std::thread([this] { run(); });
 }
 
 DenoiseEngine::~DenoiseEngine() {
@@ -39,7 +40,7 @@ DenoiseEngine::~DenoiseEngine() {
     stopping_ = cancel_all_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 absl::Status DenoiseEngine::submit(DiffusionRequest request, std::shared_ptr<DiffusionSink> sink) {
@@ -137,16 +138,43 @@ absl::Status DenoiseEngine::health() const {
 }
 
 void DenoiseEngine::run() {
-  while (wait_for_work()) {
-    drain_inbox();
-    take_cancels();
-    expire_deadlines();
-    admit_waiting();
-    start_encoded();
-    take_decoded();
-    step();
-    publish_load();
+  while (wait_for_work()) pass();
+}
+
+void DenoiseEngine::pass() {
+  drain_inbox();
+  take_cancels();
+  expire_deadlines();
+  admit_waiting();
+  start_encoded();
+  take_decoded();
+  step();
+  publish_load();
+#ifdef TESSERA_DEBUG
+  for (const std::string& violation : recount()) {
+    internal::check_failed(__FILE__, __LINE__, "engine", " " + violation);
   }
+#endif
+}
+
+std::vector<std::string> DenoiseEngine::recount() const {
+  std::vector<const Job*> admitted, others;
+  for (const Jobs* jobs : {&encoding_, &running_}) {
+    for (const std::unique_ptr<Job>& job : *jobs) admitted.push_back(job.get());
+  }
+  for (const Jobs* jobs : {&waiting_, &decoding_}) {
+    for (const std::unique_ptr<Job>& job : *jobs) others.push_back(job.get());
+  }
+  std::vector<std::string> broken = tessera::recount(ledger_, admitted, others);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::set<RequestId> ids;
+  for (const std::unique_ptr<Job>& job : inbox_) ids.insert(job->request.id);
+  for (const auto* jobs : {&admitted, &others}) {
+    for (const Job* job : *jobs) ids.insert(job->request.id);
+  }
+  if (ids != ids_) broken.push_back("live ids and jobs differ");
+  if (static_cast<size_t>(live_) != ids_.size()) broken.push_back("live jobs are miscounted");
+  return broken;
 }
 
 // False when the engine is to end and nothing is left.

@@ -33,6 +33,7 @@ struct DenoiseEngineParts {
   int64_t job_bytes = 0;
   ChooseLimits limits;
   std::unique_ptr<CostModel> cost;  // limits.cost points to it
+  bool threaded = true;             // false: who owns the engine calls pass(), on one thread
 };
 
 class DenoiseEngine final : public DiffusionEngine {
@@ -48,6 +49,11 @@ class DenoiseEngine final : public DiffusionEngine {
   DiffusionLoad load() const override;
   absl::Status health() const override;
   std::string describe() const override { return parts_.description; }
+
+  // One turn of the loop; at most one step. REQUIRES: made without a thread.
+  void pass();
+  // Which invariants of engine/README.md do not hold. REQUIRES: made without a thread, or on it.
+  std::vector<std::string> recount() const;
 
  private:
   using Jobs = std::list<std::unique_ptr<Job>>;

@@ -36,6 +36,12 @@ std::vector<int32_t> FeatureSlots::shrink(int64_t most) {
   return gone;
 }
 
+std::vector<int32_t> FeatureSlots::all_blocks() const {
+  std::vector<int32_t> all = spare_;
+  for (const std::vector<int32_t>& held : held_) all.insert(all.end(), held.begin(), held.end());
+  return all;
+}
+
 std::vector<int32_t> FeatureSlots::give_up() {
   for (size_t number = 0; number < held_.size(); ++number) drop(static_cast<int>(number));
   return shrink(0);

@@ -40,6 +40,7 @@ class FeatureSlots {
   // Drops everything and gives all blocks away.
   std::vector<int32_t> give_up();
 
+  std::vector<int32_t> all_blocks() const;
   int64_t blocks() const { return blocks_; }
   int64_t spare() const { return static_cast<int64_t>(spare_.size()); }
 
