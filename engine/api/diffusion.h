@@ -155,11 +155,19 @@ struct DiffusionModelSettings {
 struct DiffusionLoad {
   int64_t running = 0, waiting = 0;  // jobs
   int64_t job_bytes_used = 0, job_bytes_total = 0;
+  int64_t feature_bytes_used = 0, feature_bytes_total = 0;  // of these, for kept outputs
+};
+
+// As in PolicySummary.
+struct BranchCounts {
+  int64_t computed = 0, kept = 0, reused = 0;
 };
 
 struct DenoiseReport {
   int64_t jobs = 0, rows = 0;
   int64_t computed = 0, kept = 0, reused = 0;  // branches of the network
+  // The same by kind of branch: self | temporal | cross | joint | mlp | mlp_context | range.
+  std::map<std::string, BranchCounts> kinds;
   double device_seconds = 0, predicted_seconds = 0;
 };
 

@@ -24,7 +24,7 @@ int64_t product(std::span<const int64_t> extents) {
 void map_completed(const JobResult& result, v1::DenoiseCompleted& out) {
   v1::DenoiseUsage& usage = *out.mutable_usage();
   usage.set_branches_computed(result.summary.computed);
-  usage.set_branches_kept(result.summary.kept);
+  usage.set_outputs_kept(result.summary.kept);
   usage.set_branches_reused(result.summary.reused);
   usage.set_feature_bytes_most(result.summary.feature_bytes_most);
   v1::DenoiseTimings& timings = *out.mutable_timings();

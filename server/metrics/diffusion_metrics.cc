@@ -46,6 +46,8 @@ struct DiffusionMetrics::Series {
     waiting.Set(static_cast<double>(load.waiting));
     job_bytes.Set(static_cast<double>(load.job_bytes_total));
     job_bytes_used.Set(static_cast<double>(load.job_bytes_used));
+    feature_bytes.Set(static_cast<double>(load.feature_bytes_total));
+    feature_bytes_used.Set(static_cast<double>(load.feature_bytes_used));
   }
 
   Counter& counter(const char* name, const char* help) {
@@ -60,6 +62,11 @@ struct DiffusionMetrics::Series {
   }
   Counter& end_of(const std::string& outcome) { return ends.Add(with("outcome", outcome)); }
   Counter& decision(const std::string& name) { return branches.Add(with("decision", name)); }
+  void add_kind(const std::string& kind, const char* decision, int64_t count) {
+    Labels all = with("decision", decision);
+    all["kind"] = kind;
+    kind_branches.Add(all).Increment(static_cast<double>(count));
+  }
   Labels with(const std::string& name, const std::string& value) const {
     Labels all = labels;
     all[name] = value;
@@ -76,6 +83,10 @@ struct DiffusionMetrics::Series {
   Gauge& job_bytes = gauge("tessera_diffusion_job_memory_bytes",
                            "Memory for latents, conditions and kept features of jobs.");
   Gauge& job_bytes_used = gauge("tessera_diffusion_job_memory_used_bytes", "Of this, taken.");
+  Gauge& feature_bytes = gauge("tessera_diffusion_feature_memory_bytes",
+                               "Of the memory of jobs, what is for kept outputs of branches.");
+  Gauge& feature_bytes_used =
+      gauge("tessera_diffusion_feature_memory_used_bytes", "Of this, taken.");
   Counter& steps = counter("tessera_diffusion_steps_total", "Steps of the engine.");
   Counter& job_steps =
       counter("tessera_diffusion_job_steps_total", "Denoising steps of jobs; a step does several.");
@@ -104,11 +115,17 @@ struct DiffusionMetrics::Series {
   prometheus::Family<Counter>& branches =
       prometheus::BuildCounter()
           .Name("tessera_diffusion_branches_total")
-          .Help("Branches of the network in job steps, by what the cache policy decided.")
+          .Help("Branches of the network in job steps, computed or reused.")
           .Register(registry);
   Counter& computed = decision("computed");
-  Counter& kept = decision("kept");
   Counter& reused = decision("reused");
+  Counter& kept = counter("tessera_diffusion_outputs_kept_total",
+                          "Outputs of branches, or of ranges of blocks, stored for later steps.");
+  prometheus::Family<Counter>& kind_branches =
+      prometheus::BuildCounter()
+          .Name("tessera_diffusion_kind_branches_total")
+          .Help("Branches by kind, computed or reused; kept counts outputs stored for later steps.")
+          .Register(registry);
 };
 
 DiffusionMetrics::DiffusionMetrics(const std::string& model_name, prometheus::Registry& registry)
@@ -142,6 +159,11 @@ void DiffusionMetrics::on_denoise(const DenoiseReport& report) {
   s.computed.Increment(static_cast<double>(report.computed));
   s.kept.Increment(static_cast<double>(report.kept));
   s.reused.Increment(static_cast<double>(report.reused));
+  for (const auto& [kind, counts] : report.kinds) {
+    s.add_kind(kind, "computed", counts.computed);
+    s.add_kind(kind, "kept", counts.kept);
+    s.add_kind(kind, "reused", counts.reused);
+  }
   s.step_seconds.Observe(report.device_seconds);
   if (report.predicted_seconds > 0)
     s.step_ratio.Observe(report.device_seconds / report.predicted_seconds);

@@ -118,9 +118,88 @@ TEST(Load, VersionIsRequired) {
               HasSubstr("must be 1"));
 }
 
+TEST(Load, ReadsDiffusionModels) {
+  LoadedConfig loaded;
+  const absl::Status status = apply_yaml(kHead + R"(
+diffusion_models:
+  - path: models/dit
+  - path: /abs/video
+    name: clips
+    dtype: f32
+    rows_max: 4096
+    memory_bytes: 1.5GiB
+    memory_fraction: 0.5
+    queue_requests_max: 7
+    step_time_target_seconds: 250ms
+)",
+                                         "f.yaml", "/etc", loaded);
+  ASSERT_TRUE(status.ok()) << status;
+  const std::vector<DiffusionModelSettings>& models = loaded.config.diffusion_models;
+  ASSERT_EQ(models.size(), 2u);
+  EXPECT_EQ(models[0].path, "/etc/models/dit");
+  EXPECT_EQ(models[0].memory_fraction, 0.25);
+  EXPECT_EQ(models[1].path, "/abs/video");
+  EXPECT_EQ(models[1].name, "clips");
+  EXPECT_EQ(models[1].dtype, "f32");
+  EXPECT_EQ(models[1].rows_max, 4096);
+  EXPECT_EQ(models[1].memory_bytes, int64_t{3} << 29);
+  EXPECT_EQ(models[1].memory_fraction, 0.5);
+  EXPECT_EQ(models[1].queue_requests_max, 7);
+  EXPECT_EQ(models[1].step_time_target_seconds, 0.25);
+  EXPECT_EQ(loaded.origins.at("diffusion_models[1].name"), "f.yaml:6");
+  EXPECT_TRUE(check_config(loaded).ok());
+  // One value of one model, and another list instead of the first.
+  ASSERT_TRUE(apply_set("diffusion_models[1].rows_max=auto", loaded).ok());
+  EXPECT_EQ(loaded.config.diffusion_models[1].rows_max, 0);
+  ASSERT_TRUE(apply_set("diffusion_models=[{path: /other}]", loaded).ok());
+  ASSERT_EQ(loaded.config.diffusion_models.size(), 1u);
+  EXPECT_EQ(loaded.origins.count("diffusion_models[1].name"), 0u);
+  EXPECT_EQ(loaded.config.diffusion_models[0].name, "");
+}
+
+TEST(Load, MistakesInDiffusionModels) {
+  const auto error = [](const std::string& list) {
+    return error_of("diffusion_models: " + list + "\n");
+  };
+  EXPECT_THAT(error("{ path: x }"), HasSubstr("is a list of maps"));
+  EXPECT_THAT(error("x"), HasSubstr("is a list of maps"));
+  EXPECT_THAT(error("[x]"), HasSubstr("diffusion_models[0] is a map with a path"));
+  EXPECT_THAT(error("[{ path: x }, { pth: x }]"),
+              HasSubstr("diffusion_models[1].pth is not a known key; did you mean 'path'"));
+  EXPECT_THAT(error("[{ path: x, path: y }]"), HasSubstr("is given twice"));
+  EXPECT_THAT(error("[{ path: x, dtype: f16 }]"), HasSubstr("none of auto, bf16, f32"));
+  EXPECT_THAT(error("[{ path: x, rows_max: -1 }]"), HasSubstr("must be 0..1048576"));
+  EXPECT_THAT(error("[{ path: x, rows_max: {} }]"), HasSubstr("found a map"));
+  EXPECT_THAT(error("[{ path: x, memory_bytes: lots }]"), HasSubstr("expected a size"));
+  EXPECT_THAT(error("[{ path: x, memory_fraction: 1 }]"), HasSubstr("above 0, at most 0.95"));
+  EXPECT_THAT(error("[{ path: [x] }]"), HasSubstr("found a list"));
+  std::string many;
+  for (int model = 0; model < 17; ++model) many += "{ path: x },";
+  EXPECT_THAT(error("[" + many + "]"), HasSubstr("has 17 models, at most 16"));
+  EXPECT_THAT(error_of("diffusion_model: []\n"), HasSubstr("did you mean 'diffusion_models'"));
+  EXPECT_THAT(set_error("diffusion_models[0].path=x"), HasSubstr("not a known key"));
+}
+
+TEST(Load, ModelsNeedPathsAndNamesOfTheirOwn) {
+  const auto error = [](const std::string& body) {
+    LoadedConfig loaded;
+    EXPECT_TRUE(apply_yaml(kHead + body, "f.yaml", "/etc", loaded).ok());
+    return std::string(check_config(loaded).message());
+  };
+  EXPECT_THAT(error("diffusion_models: []\n"), HasSubstr("--diffusion-model"));
+  EXPECT_THAT(error("diffusion_models: [{ name: x }]\n"),
+              HasSubstr("diffusion_models[0].path is not set"));
+  EXPECT_THAT(error("diffusion_models: [{ path: a/m }, { path: b/m }]\n"),
+              HasSubstr("diffusion_models[1] has the name of diffusion_models[0], 'm'"));
+  EXPECT_THAT(error("model: { path: a/m }\ndiffusion_models: [{ path: b, name: m }]\n"),
+              HasSubstr("has the name of model"));
+  EXPECT_EQ(error("model: { path: a/m }\ndiffusion_models: [{ path: b/n }]\n"), "");
+}
+
 // Each bounded field refuses both sides of its range and takes its ends.
 TEST(Load, EveryBoundHolds) {
   ServerConfig config;
+  config.diffusion_models.resize(1);
   int bounded = 0;
   for (const Field& field : config_fields(config)) {
     if (field.low == 0 && field.high == 0) continue;
@@ -202,6 +281,12 @@ TEST(Load, FromFilesAndFlags) {
   EXPECT_EQ(loaded->config.engine.model.path, (folder / "m").string());
   EXPECT_EQ(loaded->config.engine.model.name, "other");
   EXPECT_EQ(load_config({.file = file, .model = "/x", .sets = {}})->config.engine.model.path, "/x");
+  const auto both =
+      load_config({.file = file, .model = "", .sets = {}, .diffusion_models = {"/d", "/e"}});
+  ASSERT_TRUE(both.ok()) << both.status();
+  ASSERT_EQ(both->config.diffusion_models.size(), 2u);
+  EXPECT_EQ(both->config.diffusion_models[1].path, "/e");
+  EXPECT_EQ(both->origins.at("diffusion_models[1].path"), "--diffusion-model");
   EXPECT_THAT(std::string(load_config({}).status().message()), HasSubstr("--model"));
   EXPECT_EQ(load_config({.file = file + "x", .model = "", .sets = {}}).status().code(),
             absl::StatusCode::kNotFound);

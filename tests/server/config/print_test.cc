@@ -20,6 +20,8 @@ TEST(Print, ShowsOriginsAndReadsBack) {
                          "f.yaml", "/", loaded)
                   .ok());
   ASSERT_TRUE(apply_set("schedule.seqs_max=9", loaded).ok());
+  ASSERT_TRUE(
+      apply_set("diffusion_models=[{path: /a}, {path: /b, memory_bytes: 2GiB}]", loaded).ok());
   const std::string text = print_config(loaded);
   EXPECT_THAT(text, HasSubstr("# f.yaml:3"));
   EXPECT_THAT(text, HasSubstr("# --set schedule.seqs_max"));
@@ -29,6 +31,8 @@ TEST(Print, ShowsOriginsAndReadsBack) {
   ASSERT_TRUE(status.ok()) << status << text;
   EXPECT_EQ(print_config({again.config, {}}), print_config({loaded.config, {}}));
   EXPECT_EQ(again.config.engine.proposer.params, loaded.config.engine.proposer.params);
+  ASSERT_EQ(again.config.diffusion_models.size(), 2u);
+  EXPECT_EQ(again.config.diffusion_models[1].memory_bytes, int64_t{2} << 30);
 }
 
 TEST(Print, ReferenceReadsBackAsTheDefaults) {
@@ -46,6 +50,7 @@ TEST(Print, ReferencePageIsUpToDate) {
 
 TEST(Print, EveryFieldSaysWhatItMeans) {
   ServerConfig config;
+  config.diffusion_models.resize(1);
   for (const Field& field : config_fields(config))
     EXPECT_FALSE(field.meaning.empty()) << field.path;
 }

@@ -27,6 +27,9 @@ TEST(CommandLine, ReadsFlags) {
   EXPECT_EQ(line->sources.model, "/m");
   EXPECT_EQ(line->sources.sets, (std::vector<std::string>{"a.b=c=d", "e.f="}));
   EXPECT_EQ(parse_command_line({"--model", "/m"})->action, Action::kServe);
+  const auto models = parse_command_line({"--diffusion-model", "/a", "--diffusion-model=/b"});
+  ASSERT_TRUE(models.ok()) << models.status();
+  EXPECT_EQ(models->sources.diffusion_models, (std::vector<std::string>{"/a", "/b"}));
   EXPECT_EQ(parse_command_line({"--help", "--version"})->action, Action::kHelp);
   EXPECT_EQ(parse_command_line({"--version"})->action, Action::kVersion);
 }
@@ -42,8 +45,8 @@ TEST(CommandLine, SaysWhatIsWrong) {
 }
 
 TEST(CommandLine, HelpNamesEveryFlag) {
-  for (const char* flag : {"--model", "--config", "--set", "--check-config", "--print-config",
-                           "--help-config", "--version", "--help"})
+  for (const char* flag : {"--model", "--diffusion-model", "--config", "--set", "--check-config",
+                           "--print-config", "--help-config", "--version", "--help"})
     EXPECT_THAT(help_text(), HasSubstr(flag));
   EXPECT_THAT(version_text(), HasSubstr("tesserad "));
 }

@@ -8,7 +8,7 @@
 #include "fakes/fake_engine.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/grpc/test_server.h"
+#include "server/grpc/diffusion_server.h"
 #include "server/grpc/wire_client.h"
 
 namespace tessera {
@@ -61,6 +61,35 @@ TEST(EngineHost, HealthFollowsTheEngine) {
   daemon.engine->set_health(absl::OkStatus());
   expect_health(port, "", HealthCheckResponse::SERVING);
   expect_health(port, "live", HealthCheckResponse::SERVING);
+}
+
+TEST(EngineHost, HealthIsThatOfEveryEngine) {
+  Daemon daemon;
+  const int port = daemon.frontend.port();
+  daemon.diffusion->set_health(absl::InternalError("a step failed"));
+  expect_health(port, "live", HealthCheckResponse::NOT_SERVING);
+  daemon.engine->set_health(absl::InternalError("another"));
+  daemon.diffusion->set_health(absl::OkStatus());
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(health(port, "live"), HealthCheckResponse::NOT_SERVING);
+  daemon.engine->set_health(absl::OkStatus());
+  expect_health(port, "live", HealthCheckResponse::SERVING);
+}
+
+TEST(EngineHost, JobsFinishWhileItDrains) {
+  Daemon daemon;
+  const int port = daemon.frontend.port();
+  daemon.diffusion->set_model(model_info("pictures", "class", 1));
+  LiveDenoise call(port, image_request("r1"));
+  ASSERT_TRUE(daemon.diffusion->wait_for_request("r1"));
+  auto drained = std::async(
+      std::launch::async, [&] { daemon.services.drain(Clock::now() + std::chrono::seconds(60)); });
+  expect_health(port, "", HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(denoise(port, image_request("r2")).status.code, kUnavailable);
+  daemon.diffusion->post("r1", JobResult{});
+  drained.get();
+  daemon.services.stop();
+  EXPECT_EQ(call.finish().code, kOk);
 }
 
 TEST(EngineHost, LiveRequestsFinishWhileItDrains) {

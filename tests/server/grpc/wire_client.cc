@@ -79,6 +79,61 @@ CallResult generate(int port, const v1::GenerateTextRequest& request,
   return result;
 }
 
+struct LiveDenoise::Parts {
+  grpc::ClientContext context;
+  std::unique_ptr<v1::Generation::Stub> stub;
+  std::unique_ptr<grpc::ClientReader<v1::DenoiseEvent>> reader;
+  bool finished = false;
+
+  auto start(const v1::GenerateImageRequest& request) {
+    return stub->GenerateImage(&context, request);
+  }
+  auto start(const v1::GenerateVideoRequest& request) {
+    return stub->GenerateVideo(&context, request);
+  }
+  auto start(const v1::PredictActionRequest& request) {
+    return stub->PredictAction(&context, request);
+  }
+};
+
+LiveDenoise::LiveDenoise(int port, const AnyDenoise& request,
+                         std::optional<std::chrono::milliseconds> deadline)
+    : parts_(new Parts) {
+  if (deadline) parts_->context.set_deadline(std::chrono::system_clock::now() + *deadline);
+  parts_->stub = v1::Generation::NewStub(connect(port));
+  parts_->reader = std::visit([this](const auto& one) { return parts_->start(one); }, request);
+}
+
+LiveDenoise::~LiveDenoise() {
+  if (parts_->finished) return;
+  cancel();
+  finish();
+}
+
+std::optional<v1::DenoiseEvent> LiveDenoise::read() {
+  v1::DenoiseEvent event;
+  if (!parts_->reader->Read(&event)) return std::nullopt;
+  return event;
+}
+
+void LiveDenoise::cancel() { parts_->context.TryCancel(); }
+
+CallStatus LiveDenoise::finish() {
+  while (read()) {
+  }
+  parts_->finished = true;
+  return call_status(parts_->reader->Finish());
+}
+
+DenoiseResult denoise(int port, const AnyDenoise& request,
+                      std::optional<std::chrono::milliseconds> deadline) {
+  LiveDenoise call(port, request, deadline);
+  DenoiseResult result;
+  while (auto event = call.read()) result.events.push_back(*std::move(event));
+  result.status = call.finish();
+  return result;
+}
+
 RawResult raw_call(int port, const std::string& method, const std::string& bytes) {
   grpc::GenericStub stub(connect(port));
   grpc::ClientContext context;

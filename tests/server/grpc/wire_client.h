@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "grpc/health/v1/health.pb.h"
@@ -43,6 +44,32 @@ class LiveCall {
 
 CallResult generate(int port, const v1::GenerateTextRequest& request,
                     std::optional<std::chrono::milliseconds> deadline = std::nullopt);
+using AnyDenoise =
+    std::variant<v1::GenerateImageRequest, v1::GenerateVideoRequest, v1::PredictActionRequest>;
+
+// The same of a diffusion model.
+class LiveDenoise {
+ public:
+  LiveDenoise(int port, const AnyDenoise& request,
+              std::optional<std::chrono::milliseconds> deadline = std::nullopt);
+  ~LiveDenoise();
+
+  std::optional<v1::DenoiseEvent> read();  // nullopt: no more
+  void cancel();
+  CallStatus finish();  // reads what is left
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+struct DenoiseResult {
+  std::vector<v1::DenoiseEvent> events;
+  CallStatus status;
+};
+DenoiseResult denoise(int port, const AnyDenoise& request,
+                      std::optional<std::chrono::milliseconds> deadline = std::nullopt);
+
 // One message of any bytes to any method; the replies' bytes, one after the other.
 struct RawResult {
   std::string replies;

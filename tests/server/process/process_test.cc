@@ -1,4 +1,5 @@
 // tesserad and tessera as a user runs them: signals, exit codes, what is printed where.
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,59 @@ TEST(Process, ServesAndEndsOnSigterm) {
   ChildProcess gone(client(daemon, "generate", {"p"}));
   EXPECT_EQ(gone.wait(), 1);
   EXPECT_THAT(gone.err(), HasSubstr("nothing answers on " + daemon.address));
+}
+
+TEST(Process, ServesDiffusionModelsBesideTextOrAlone) {
+  for (const bool alone : {false, true}) {
+    Daemon daemon;
+    if (alone) daemon.command.erase(daemon.command.begin() + 1, daemon.command.begin() + 3);
+    daemon.command.insert(daemon.command.end(),
+                          {"--set",
+                           "diffusion_models=[{path: /m/pictures, name: pictures}, {path: "
+                           "/m/video, name: clips}, {path: /m/act, name: arm}]"});
+    ChildProcess server(daemon.command);
+    ASSERT_TRUE(server.wait_for_err("pictures, clips, arm on ")) << server.err();
+    const std::string name = testing::TempDir() + "/process_test." + std::to_string(getpid());
+    ChildProcess image(client(daemon, "image", {"--class", "3", "--out", name + ".png"}));
+    EXPECT_EQ(image.wait(), 0) << image.err();
+    EXPECT_EQ(image.out(), name + ".png\n");
+    EXPECT_THAT(image.err(), HasSubstr("step 4 of 4\n"));
+    ChildProcess video(client(daemon, "video", {"--class", "1", "--out", name}));
+    EXPECT_EQ(video.wait(), 0) << video.err();
+    EXPECT_EQ(video.out(), name + ": 3 files\n");
+    ChildProcess act(client(daemon, "act", {"[[0.5, 1.5]]"}));
+    EXPECT_EQ(act.wait(), 0) << act.err();
+    EXPECT_EQ(act.out(), "[[0.5,1.5]]\n");
+    ChildProcess text(client(daemon, "generate", {"abc"}));
+    EXPECT_EQ(text.wait(), alone ? 1 : 0);
+    EXPECT_THAT(alone ? text.err() : text.out(),
+                HasSubstr(alone ? "serves no language model" : "abc\n"));
+    ChildProcess status(client(daemon, "status", {"--metrics-address", daemon.metrics_address}));
+    EXPECT_EQ(status.wait(), 0);
+    EXPECT_THAT(status.out(), HasSubstr("model: clips ("));
+    std::filesystem::remove_all(name);
+    std::filesystem::remove(name + ".png");
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0);
+  }
+}
+
+TEST(Process, JobsAreCancelledByTheClientAndByTheEnd) {
+  Daemon daemon;
+  daemon.command.insert(daemon.command.end(), {"--diffusion-model", "/m/pictures", "--set",
+                                               "server.drain_seconds=100ms"});
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: "));
+  ChildProcess stopped(client(daemon, "image", {"--class", "9", "--json"}));
+  ASSERT_TRUE(stopped.wait_for_out("\"step\""));
+  stopped.signal(SIGINT);
+  EXPECT_EQ(stopped.wait(), 130);
+  ChildProcess left(client(daemon, "image", {"--class", "9", "--json"}));
+  ASSERT_TRUE(left.wait_for_out("\"step\""));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+  EXPECT_EQ(left.wait(), 1);
+  EXPECT_THAT(left.err(), HasSubstr("CANCELLED"));
 }
 
 TEST(Process, RequestsAreLoggedWithoutTheirText) {
@@ -121,6 +175,11 @@ TEST(Process, WhatCannotStartSaysWhyInOneSentence) {
   EXPECT_THAT(same_grpc.err(),
               HasSubstr("tesserad: cannot listen on " + daemon.address +
                         " (server.grpc_address): another program listens there\n"));
+  std::vector<std::string> no_pictures = other.command;
+  no_pictures.insert(no_pictures.end(), {"--diffusion-model", "/m/missing"});
+  ChildProcess half(no_pictures);
+  EXPECT_EQ(half.wait(), 1);
+  EXPECT_THAT(half.err(), HasSubstr("tesserad: /m/missing/config.json: no such file\n"));
   Daemon missing("/models/missing");
   ChildProcess no_model(missing.command);
   EXPECT_EQ(no_model.wait(), 1);

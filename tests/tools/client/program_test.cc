@@ -141,6 +141,35 @@ TEST(Program, Status) {
   EXPECT_THAT(without.out, HasSubstr("metrics: nothing answers"));
 }
 
+TEST(Program, StatusOfDiffusionModels) {
+  TestServer server;
+  Metrics metrics;
+  DiffusionMetrics& model = metrics.add_diffusion("dit");
+  MetricsEndpoint endpoint("127.0.0.1:0", metrics);
+  ASSERT_TRUE(endpoint.start().ok());
+  const std::vector<std::string> arguments{"status", "--address", address(server),
+                                           "--metrics-address",
+                                           "127.0.0.1:" + std::to_string(endpoint.port())};
+  EXPECT_THAT(run(arguments).out, HasSubstr("model: dit (loading)\n"));
+  DiffusionModelInfo info;
+  info.pipeline = "DiTPipeline";
+  info.conditioning = "class";
+  model.describe(info);
+  DiffusionLoad load;
+  load.running = 2;
+  load.job_bytes_used = 1;
+  load.job_bytes_total = 4;
+  model.follow([load] { return load; });
+  DenoiseReport report;
+  report.computed = 3;
+  report.reused = 1;
+  model.on_denoise(report);
+  EXPECT_THAT(
+      run(arguments).out,
+      HasSubstr("ready\nmodel: dit (DiTPipeline, class)\nrunning: 2, waiting: 0, job memory: "
+                "25 % used, reused so far: 25 %\n"));
+}
+
 TEST(Program, HelpAndVersion) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
                                                     {"--version"},
@@ -159,6 +188,8 @@ TEST(FindMetric, ReadsLines) {
   EXPECT_EQ(find_metric(text, "plain").value, "3");
   EXPECT_EQ(find_metric(text, "absent").value, "");
   EXPECT_EQ(find_metric("a_b{model_name=\"", "a_b").value, "a_b{model_name=\"");
+  EXPECT_EQ(find_metrics("a{x=\"1\"} 1\na{x=\"2\"} 2\n", "a").size(), 2u);
+  EXPECT_EQ(find_metric("a{xy=\"1\",y=\"2\"} 1", "a").label("y"), "2");
 }
 
 }  // namespace
