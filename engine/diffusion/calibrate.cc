@@ -1,6 +1,7 @@
 #include "engine/diffusion/calibrate.h"
 
 #include "engine/denoise/step_list.h"
+#include "engine/diffusion/branch_record.h"
 
 namespace tessera {
 namespace {
@@ -79,18 +80,18 @@ absl::StatusOr<UpdateSchedule> calibrate(DiffusionEngine& engine,
   BranchRecord first;  // its outputs are dropped
   std::vector<Group> groups;
   for (size_t at = 0; at < observations.size(); ++at) {
-    absl::StatusOr<BranchRecord> record = engine.record(observations[at]);
-    if (!record.ok()) return record.status();
-    if (at == 0) groups = groups_of(*record);
-    if (at > 0 && (record->solver != first.solver || record->timesteps != first.timesteps)) {
+    BranchRecord record;
+    if (absl::Status status = engine.record(observations[at], record); !status.ok()) return status;
+    if (at == 0) groups = groups_of(record);
+    if (at > 0 && (record.solver != first.solver || record.timesteps != first.timesteps)) {
       return absl::InvalidArgumentError("observation " + std::to_string(at) +
                                         " has another solver or other steps than the first");
     }
-    if (absl::Status status = observe(*record, options.metric, groups); !status.ok()) {
+    if (absl::Status status = observe(record, options.metric, groups); !status.ok()) {
       return status;
     }
-    for (RecordedBranch& branch : record->branches) branch.outputs = {};
-    first = *std::move(record);
+    for (RecordedBranch& branch : record.branches) branch.outputs = {};
+    first = std::move(record);
   }
   return schedule_of(first, groups, options);
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/branch/bac_calibration.h"
+#include "engine/branch/update_schedule.h"
 #include "engine/diffusion/engine.h"
 
 namespace tessera {

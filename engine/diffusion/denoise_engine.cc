@@ -76,7 +76,7 @@ absl::Status DenoiseEngine::enqueue(std::unique_ptr<Job> job, std::shared_ptr<Di
   return absl::OkStatus();
 }
 
-absl::StatusOr<BranchRecord> DenoiseEngine::record(DiffusionRequest request) {
+absl::Status DenoiseEngine::record(DiffusionRequest request, BranchRecord& into) {
   // Told on the engine thread, awaited on the caller's.
   class End final : public DiffusionSink {
    public:
@@ -98,8 +98,8 @@ absl::StatusOr<BranchRecord> DenoiseEngine::record(DiffusionRequest request) {
   const auto end = std::make_shared<End>();
   status = enqueue(*std::move(job), end);
   if (status.ok()) status = end->wait();
-  if (!status.ok()) return status;
-  return std::move(*record);
+  if (status.ok()) into = std::move(*record);
+  return status;
 }
 
 absl::Status DenoiseEngine::cancel(const RequestId& id) {

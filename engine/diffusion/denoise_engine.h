@@ -43,7 +43,7 @@ class DenoiseEngine final : public DiffusionEngine {
 
   absl::Status submit(DiffusionRequest request, std::shared_ptr<DiffusionSink> sink) override;
   absl::Status cancel(const RequestId& id) override;
-  absl::StatusOr<BranchRecord> record(DiffusionRequest request) override;
+  absl::Status record(DiffusionRequest request, BranchRecord& into) override;
   void drain(std::chrono::steady_clock::time_point deadline) override;
   const DiffusionModelInfo& model() const override { return parts_.info; }
   DiffusionLoad load() const override;

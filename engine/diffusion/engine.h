@@ -14,9 +14,10 @@
 #include "engine/api/diffusion.h"
 #include "engine/api/engine_config.h"
 #include "engine/api/observer.h"
-#include "engine/diffusion/branch_record.h"
 
 namespace tessera {
+
+struct BranchRecord;  // engine/diffusion/branch_record.h
 
 class DiffusionEngine {
  public:
@@ -45,7 +46,7 @@ class DiffusionEngine {
 
   // Runs a request without cache policy and records what every branch of the network added for its
   // first sample under the condition. Waits until it is done; errors as of submit(), or of the run.
-  virtual absl::StatusOr<BranchRecord> record(DiffusionRequest request) = 0;
+  virtual absl::Status record(DiffusionRequest request, BranchRecord& into) = 0;
 
   virtual const DiffusionModelInfo& model() const = 0;
   virtual DiffusionLoad load() const = 0;

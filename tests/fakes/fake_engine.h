@@ -32,8 +32,15 @@ struct FakeText {
   }
 };
 
+// Calibration needs a network.
+struct UnrecordedEngine : DiffusionEngine {
+  absl::Status record(DiffusionRequest, BranchRecord&) override {
+    return absl::UnimplementedError("a fake");
+  }
+};
+
 struct FakeDiffusion {
-  using Engine = DiffusionEngine;
+  using Engine = UnrecordedEngine;
   using Request = DiffusionRequest;
   using Event = DiffusionEvent;
   using Sink = DiffusionSink;

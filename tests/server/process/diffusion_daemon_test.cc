@@ -1,0 +1,108 @@
+// Small diffusion models served as a user serves them: tesserad on their folders, tessera as
+// client.
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "gmock/gmock.h"
+#include "nlohmann/json.hpp"
+#include "support/daemon.h"
+#include "support/golden_tensors.h"
+#include "support/temporary_folder.h"
+
+namespace tessera {
+namespace {
+
+using testing::HasSubstr;
+using Json = nlohmann::json;
+
+std::string folder(const std::string& name) {
+  return TESSERA_SOURCE_DIR "/tests/golden/diffusion/" + name;
+}
+
+// A daemon that serves nothing but these, in f32.
+Daemon daemon_with(const std::vector<std::string>& models) {
+  Daemon daemon;
+  daemon.command.erase(daemon.command.begin() + 1, daemon.command.begin() + 3);
+  std::string list;
+  for (const std::string& model : models) list += "{path: '" + folder(model) + "', dtype: f32}, ";
+  daemon.command.insert(daemon.command.end(), {"--set", "diffusion_models=[" + list + "]"});
+  return daemon;
+}
+
+std::vector<float> read_npy(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const size_t head = bytes.find('\n') + 1;
+  std::vector<float> values((bytes.size() - head) / sizeof(float));
+  std::memcpy(values.data(), bytes.data() + head, values.size() * sizeof(float));
+  return values;
+}
+
+template <class Values>
+void write_json(const std::string& file, const std::vector<int64_t>& shape, const Values& values) {
+  Json nested = values;
+  for (size_t axis = shape.size() - 1; axis > 0; --axis) {
+    Json outer = Json::array();
+    for (size_t at = 0; at < nested.size(); at += shape[axis]) {
+      Json row = Json::array();
+      for (int64_t inner = 0; inner < shape[axis]; ++inner) row.push_back(nested[at + inner]);
+      outer.push_back(std::move(row));
+    }
+    nested = std::move(outer);
+  }
+  std::ofstream(file) << nested.dump();
+}
+
+double worst(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double worst = 0;
+  for (size_t at = 0; at < std::min(a.size(), b.size()); ++at)
+    worst = std::max<double>(worst, std::abs(a[at] - b[at]));
+  return worst;
+}
+
+// From noise to pixels as diffusers computes them, through JSON, gRPC and NumPy files.
+TEST(DiffusionDaemon, MakesThePixelsOfDiffusers) {
+  const TemporaryFolder place;
+  const std::string at = place.path().string();
+  const GoldenTensors golden(folder("dit") + "/golden.safetensors");
+  std::vector<int64_t> shape = golden.shape("run_0.noise");
+  shape.insert(shape.begin(), 1);
+  write_json(at + "/noise.json", shape, golden.get("run_0.noise"));
+  const Daemon daemon = daemon_with({"dit"});
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: dit")) << server.err();
+  const std::string label = std::to_string(golden.get<int32_t>("run_0.label")[0]);
+  const std::string guidance = std::to_string(golden.get("run_0.guidance")[0]);
+  const auto image = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"--class",    label,    "--latents", at + "/noise.json",
+                                          "--guidance", guidance, "--steps",   "20"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return client(daemon, "image", arguments);
+  };
+  ChildProcess raw(image({"--raw", "--out", at + "/a.png"}));
+  ASSERT_EQ(raw.wait(), 0) << raw.err();
+  EXPECT_LT(worst(read_npy(at + "/a.npy"), golden.get("run_0.pixels")), 2e-3);
+  ChildProcess latents(image({"--raw-latents", "--out", at + "/b.png"}));
+  ASSERT_EQ(latents.wait(), 0) << latents.err();
+  EXPECT_LT(worst(read_npy(at + "/b.npy"), golden.get("run_0.latents_19")), 5e-3);
+  ChildProcess picture(image({"--out", at + "/c.png"}));
+  ASSERT_EQ(picture.wait(), 0) << picture.err();
+  EXPECT_THAT(picture.out(), HasSubstr("c.png"));
+  EXPECT_GT(std::filesystem::file_size(at + "/c.png"), 1000u);
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST(DiffusionDaemon, SaysWhyItCannotStart) {
+  Daemon daemon = daemon_with({"dit"});
+  daemon.command.back() = "diffusion_models=[{path: /no/such/folder}]";
+  ChildProcess server(daemon.command);
+  EXPECT_EQ(server.wait(), 1);
+  EXPECT_THAT(server.err(), HasSubstr("/no/such/folder"));
+}
+
+}  // namespace
+}  // namespace tessera
