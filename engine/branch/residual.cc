@@ -71,6 +71,7 @@ void Residual::finish(int site, const Tensor& delta, const Tensor& gate) {
     if (delta.empty()) flush();
     for (const FeatureRows& reused : sites_.features[site].reused) add_kept(reused, gate);
   }
+  if (sites_.clock != nullptr) sites_.clock->site_end(stream_, site);
 }
 
 void Residual::enter_block(int block) {

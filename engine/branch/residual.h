@@ -10,6 +10,7 @@
 
 #include "engine/batch/batch.h"
 #include "engine/batch/site_rows.h"
+#include "engine/branch/site_clock.h"
 #include "kernels/ops/feature.h"
 #include "kernels/ops/norm.h"
 
@@ -49,7 +50,8 @@ struct SiteTable {
   std::span<const int> set_of_site;        // -1 = nobody computes; empty = the first set, always
   std::span<const SiteFeatures> features;  // per site, or empty
   std::span<const RangeSite> ranges;
-  Tensor store;  // [slots, D] f32, or empty
+  Tensor store;                // [slots, D] f32, or empty
+  SiteClock* clock = nullptr;  // told when sites end
 };
 
 class Residual {
@@ -58,7 +60,7 @@ class Residual {
   // type; `epsilon` is that of the plain RMS norms.
   Residual(Stream& stream, const Batch& batch, const Tensor& rows, const Tensor& normed,
            float epsilon)
-      : Residual(stream, {batch.row_sets, batch.set_of_site, {}, {}, {}}, rows, normed) {
+      : Residual(stream, {batch.row_sets, batch.set_of_site, {}, {}, {}, nullptr}, rows, normed) {
     epsilon_ = epsilon;
   }
   Residual(Stream& stream, const SiteTable& sites, const Tensor& rows, const Tensor& normed)

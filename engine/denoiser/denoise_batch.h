@@ -103,11 +103,13 @@ struct DenoiseBatch {
   Tensor context_rows_in_store;   // [context_rows] i32
   Tensor pages, condition_pages;  // [*] i32 page ids that row sets' segments point into
 
+  SiteClock* clock = nullptr;  // of this pass; not owned
+
   SiteTable table(const DenoiseMemory& memory) const {
-    return {row_sets, set_of_site, features, ranges, memory.features};
+    return {row_sets, set_of_site, features, ranges, memory.features, clock};
   }
   SiteTable context_table(const DenoiseMemory& memory) const {
-    return {row_sets, set_of_site, features, context_ranges, memory.features};
+    return {row_sets, set_of_site, features, context_ranges, memory.features, clock};
   }
 };
 

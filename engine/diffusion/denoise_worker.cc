@@ -189,11 +189,16 @@ void DenoiseWorker::condition(std::span<const float> rows, int64_t width,
                         .memory = memory_.condition});
 }
 
-void DenoiseWorker::launch(const DenoisePlan& plan) {
+void DenoiseWorker::launch(const DenoisePlan& plan, SiteClock* clock) {
   lay_out(plan);
+  batch_.clock = clock;
+  if (clock != nullptr) clock->begin(stream_);
   embed();
+  if (clock != nullptr) clock->blocks_begin(stream_);
   blocks(0, denoiser_->block_count());
+  if (clock != nullptr) clock->blocks_end(stream_);
   head();
+  if (clock != nullptr) clock->end(stream_);
 }
 
 void DenoiseWorker::lay_out(const DenoisePlan& plan) {

@@ -67,7 +67,9 @@ class DenoiseWorker {
                  int64_t first_key, int32_t context_store);
 
   // The network's answers of every planned segment, to their output offsets.
-  void launch(const DenoisePlan& plan);
+  void launch(const DenoisePlan& plan) { launch(plan, nullptr); }
+  // The same; a clock is told when the parts end.
+  void launch(const DenoisePlan& plan, SiteClock* clock);
   // The same in parts: lay_out, embed, blocks one after the other, head. Between blocks a plan of
   // the same segments with other decisions may be laid out for those that follow.
   void lay_out(const DenoisePlan& plan);

@@ -123,6 +123,15 @@ void Stream::download(const Tensor& source, std::span<std::byte> target) {
   submit(run_copy_out, CopyOut{copies_.out, source.data, target.data(), target.size()});
 }
 
+void Stream::stamp(std::chrono::steady_clock::time_point* out) {
+  submit<std::chrono::steady_clock::time_point*>(
+      [](Execution&, std::chrono::steady_clock::time_point* const& at) {
+        *at = std::chrono::steady_clock::now();
+        return Progress::kDone;
+      },
+      out);
+}
+
 void Stream::wait(Fence fence) const {
   CHECK_LE(fence, appended_);
   if (spin_until([this, fence] { return done(fence); })) return;

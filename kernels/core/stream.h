@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -73,6 +74,9 @@ class Stream {
   // Copies `source` (contiguous) to host memory when the lane gets there. `target` must stay valid
   // and unread until a fence recorded afterwards is done.
   void download(const Tensor& source, std::span<std::byte> target);
+
+  // Writes the time to host memory when the lane gets there; `out` as the target of a download.
+  void stamp(std::chrono::steady_clock::time_point* out);
 
   // A point in the stream; done when every command appended before it has retired.
   Fence record() const { return appended_; }

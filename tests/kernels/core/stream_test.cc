@@ -105,6 +105,20 @@ TEST_F(StreamTest, CommandsOfAllSizesWrapAround) {
   for (int index = 0; index < next; ++index) ASSERT_EQ(log[index], index % 100);
 }
 
+TEST_F(StreamTest, StampsTellWhenTheLaneCameBy) {
+  Stream stream = make_stream(Stream::kSmallestRing);
+  const std::chrono::steady_clock::time_point appended = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point first, second;
+  stream.stamp(&first);
+  stream.stamp(&second);
+  EXPECT_EQ(first.time_since_epoch().count(), 0);
+  stream.run_some(execution_, 1);
+  EXPECT_GE(first, appended);
+  EXPECT_EQ(second.time_since_epoch().count(), 0);
+  stream.run_some(execution_, 1);
+  EXPECT_GE(second, first);
+}
+
 struct Blocked {
   int* refusals;
   int* runs;
