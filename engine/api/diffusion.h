@@ -131,6 +131,9 @@ struct DiffusionModelInfo {
   int64_t default_height = 0, default_width = 0, default_frames = 1, default_steps = 0;
   double default_guidance = 1;
   bool has_text_encoder = false, has_decoder = false;
+  // Measured at load: the part of a full step's time that each kind of branch takes (self, mlp,
+  // ...), and "ends", what stands before and after the blocks. They add up to 1.
+  std::map<std::string, double> step_shares;
   // The only prompts the model knows, where it comes with a list of them instead of a text encoder.
   std::vector<std::string> prompts;
   // Policies: observations are [observation_steps, observation_width], actions [n, horizon,

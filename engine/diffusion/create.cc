@@ -1,4 +1,5 @@
 // DiffusionEngine::create: from settings to a warm engine.
+#include <cmath>
 #include <filesystem>
 
 #include "engine/builtin/builtin.h"
@@ -36,6 +37,15 @@ absl::Status check_settings(const DiffusionModelSettings& settings) {
 std::string bytes_text(uint64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+std::string shares_text(const std::map<std::string, double>& shares) {
+  std::string text;
+  for (const auto& [part, share] : shares) {
+    text +=
+        (text.empty() ? "" : ", ") + part + " " + std::to_string(std::lround(100 * share)) + " %";
+  }
   return text;
 }
 
@@ -137,6 +147,10 @@ class Creation {
   }
 
   absl::Status measure() {
+    absl::StatusOr<std::map<std::string, double>> shares =
+        measure_shares(*parts_.worker, network_.shape);
+    if (!shares.ok()) return shares.status();
+    parts_.info.step_shares = *std::move(shares);
     absl::StatusOr<CostModel> cost = measure_steps(*parts_.worker, network_.shape, limits_);
     if (!cost.ok()) return cost.status();
     parts_.cost = std::make_unique<CostModel>(*std::move(cost));
@@ -237,11 +251,11 @@ class Creation {
     }
     const uint64_t encoder = parts_.encoder == nullptr ? 0 : parts_.encoder->bytes();
     const uint64_t decoder = parts_.decoder == nullptr ? 0 : parts_.decoder->bytes();
-    parts_.description = device_->name() + "; memory plan: weights " + bytes_text(bytes_.weights) +
-                         ", jobs " + bytes_text(bytes_.jobs) + ", scratch " +
-                         bytes_text(bytes_.scratch) + ", encoder " + bytes_text(encoder) +
-                         ", decoder " + bytes_text(decoder) +
-                         "\ncost model: " + parts_.cost->describe();
+    parts_.description =
+        device_->name() + "; memory plan: weights " + bytes_text(bytes_.weights) + ", jobs " +
+        bytes_text(bytes_.jobs) + ", scratch " + bytes_text(bytes_.scratch) + ", encoder " +
+        bytes_text(encoder) + ", decoder " + bytes_text(decoder) +
+        "\ncost model: " + parts_.cost->describe() + "\nstep: " + shares_text(info.step_shares);
   }
 
   static constexpr const char* kSchedulerFile = "scheduler/scheduler_config.json";

@@ -15,6 +15,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kMeasuredSegments = 8;
 constexpr int kRepetitions = 3;
+constexpr int kShareRepetitions = 5;
 
 // One segment; all measured ones read the same latents and the same condition.
 PlannedSegment planned_segment(DenoiseWorker& worker, const LatentShape& shape,
@@ -42,6 +43,11 @@ PlannedSegment planned_segment(DenoiseWorker& worker, const LatentShape& shape,
   return planned;
 }
 
+double median(std::vector<double>& values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
 double median_seconds(DenoiseWorker& worker, const DenoisePlan& plan) {
   std::vector<double> seconds;
   for (int repetition = 0; repetition < kRepetitions; ++repetition) {
@@ -50,8 +56,7 @@ double median_seconds(DenoiseWorker& worker, const DenoisePlan& plan) {
     worker.wait();
     seconds.push_back(std::chrono::duration<double>(Clock::now() - begun).count());
   }
-  std::sort(seconds.begin(), seconds.end());
-  return seconds[kRepetitions / 2];
+  return median(seconds);
 }
 
 }  // namespace
@@ -74,6 +79,33 @@ absl::StatusOr<CostModel> measure_steps(DenoiseWorker& worker, const LatentShape
                        median_seconds(worker, plan)});
   }
   return CostModel::fit(samples);
+}
+
+absl::StatusOr<std::map<std::string, double>> measure_shares(DenoiseWorker& worker,
+                                                             const LatentShape& shape) {
+  const absl::StatusOr<PositionRows> positions =
+      worker.denoiser().positions(shape, worker.stream());
+  if (!positions.ok()) return positions.status();
+  const DenoisePlan plan{{planned_segment(worker, shape, *positions)}};
+  const std::vector<DenoiserSite> sites = worker.denoiser().sites();
+  // Medians by part: a step that was disturbed must not decide what a part costs.
+  std::map<std::string, std::vector<double>> seconds;
+  for (int repetition = 0; repetition < kShareRepetitions; ++repetition) {
+    SiteClock clock(static_cast<int>(sites.size()));
+    worker.launch(plan, &clock);
+    worker.wait();
+    std::map<std::string, double> parts{{"ends", clock.ends_seconds()}};
+    const std::vector<double> of_sites = clock.site_seconds();
+    for (size_t site = 0; site < sites.size(); ++site) {
+      parts[site_kind_name(sites[site].kind)] += of_sites[site];
+    }
+    for (const auto& [part, value] : parts) seconds[part].push_back(value);
+  }
+  std::map<std::string, double> shares;
+  double sum = 0;
+  for (auto& [part, values] : seconds) sum += shares[part] = median(values);
+  for (auto& [part, share] : shares) share /= sum;
+  return shares;
 }
 
 }  // namespace tessera

@@ -1,6 +1,9 @@
 // What steps of a network cost on this machine, measured once at load, before any job.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "engine/diffusion/denoise_worker.h"
 #include "engine/schedule/cost_model.h"
@@ -11,5 +14,10 @@ namespace tessera {
 // else uses the worker; `limits` are the worker's.
 absl::StatusOr<CostModel> measure_steps(DenoiseWorker& worker, const LatentShape& shape,
                                         const WorkerLimits& limits);
+
+// What parts of a step of one sample its branches take, by kind (site_kind_name), norms included;
+// "ends" is what stands before and after the blocks. They add up to 1. REQUIRES: as above.
+absl::StatusOr<std::map<std::string, double>> measure_shares(DenoiseWorker& worker,
+                                                             const LatentShape& shape);
 
 }  // namespace tessera
