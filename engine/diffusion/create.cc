@@ -148,7 +148,7 @@ class Creation {
 
   absl::Status measure() {
     absl::StatusOr<std::map<std::string, double>> shares =
-        measure_shares(*parts_.worker, network_.shape);
+        measure_shares(*parts_.worker, network_.shape, limits_);
     if (!shares.ok()) return shares.status();
     parts_.info.step_shares = *std::move(shares);
     absl::StatusOr<CostModel> cost = measure_steps(*parts_.worker, network_.shape, limits_);

@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kMeasuredSegments = 8;
 constexpr int kRepetitions = 3;
-constexpr int kShareRepetitions = 5;
+constexpr int kShareRepetitions = 9;
 
 // One segment; all measured ones read the same latents and the same condition.
 PlannedSegment planned_segment(DenoiseWorker& worker, const LatentShape& shape,
@@ -43,11 +43,6 @@ PlannedSegment planned_segment(DenoiseWorker& worker, const LatentShape& shape,
   return planned;
 }
 
-double median(std::vector<double>& values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 double median_seconds(DenoiseWorker& worker, const DenoisePlan& plan) {
   std::vector<double> seconds;
   for (int repetition = 0; repetition < kRepetitions; ++repetition) {
@@ -56,7 +51,8 @@ double median_seconds(DenoiseWorker& worker, const DenoisePlan& plan) {
     worker.wait();
     seconds.push_back(std::chrono::duration<double>(Clock::now() - begun).count());
   }
-  return median(seconds);
+  std::sort(seconds.begin(), seconds.end());
+  return seconds[kRepetitions / 2];
 }
 
 }  // namespace
@@ -82,14 +78,17 @@ absl::StatusOr<CostModel> measure_steps(DenoiseWorker& worker, const LatentShape
 }
 
 absl::StatusOr<std::map<std::string, double>> measure_shares(DenoiseWorker& worker,
-                                                             const LatentShape& shape) {
+                                                             const LatentShape& shape,
+                                                             const WorkerLimits& limits) {
   const absl::StatusOr<PositionRows> positions =
       worker.denoiser().positions(shape, worker.stream());
   if (!positions.ok()) return positions.status();
-  const DenoisePlan plan{{planned_segment(worker, shape, *positions)}};
+  const PlannedSegment planned = planned_segment(worker, shape, *positions);
+  std::map<std::string, double> shares;
+  if (planned.segment.row_count + planned.segment.context_count > limits.rows_max) return shares;
+  const DenoisePlan plan{{planned}};
   const std::vector<DenoiserSite> sites = worker.denoiser().sites();
-  // Medians by part: a step that was disturbed must not decide what a part costs.
-  std::map<std::string, std::vector<double>> seconds;
+  // The least by part: what disturbs a step falls on one part of it and only ever adds.
   for (int repetition = 0; repetition < kShareRepetitions; ++repetition) {
     SiteClock clock(static_cast<int>(sites.size()));
     worker.launch(plan, &clock);
@@ -99,11 +98,13 @@ absl::StatusOr<std::map<std::string, double>> measure_shares(DenoiseWorker& work
     for (size_t site = 0; site < sites.size(); ++site) {
       parts[site_kind_name(sites[site].kind)] += of_sites[site];
     }
-    for (const auto& [part, value] : parts) seconds[part].push_back(value);
+    for (const auto& [part, seconds] : parts) {
+      const auto [place, added] = shares.try_emplace(part, seconds);
+      if (!added) place->second = std::min(place->second, seconds);
+    }
   }
-  std::map<std::string, double> shares;
   double sum = 0;
-  for (auto& [part, values] : seconds) sum += shares[part] = median(values);
+  for (const auto& [part, seconds] : shares) sum += seconds;
   for (auto& [part, share] : shares) share /= sum;
   return shares;
 }

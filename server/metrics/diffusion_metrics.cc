@@ -143,6 +143,17 @@ void DiffusionMetrics::describe(const DiffusionModelInfo& model) {
       .Register(series_->registry)
       .Add(labels)
       .Set(1);
+  auto& shares = prometheus::BuildGauge()
+                     .Name("tessera_diffusion_step_share")
+                     .Help(
+                         "Part of a full step's time that each kind of branch takes, measured "
+                         "at load; \"ends\" is what stands before and after the blocks.")
+                     .Register(series_->registry);
+  for (const auto& [part, share] : model.step_shares) {
+    Labels of_part = series_->labels;
+    of_part["part"] = part;
+    shares.Add(of_part).Set(share);
+  }
 }
 
 void DiffusionMetrics::follow(std::function<DiffusionLoad()> load) {

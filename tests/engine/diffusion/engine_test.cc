@@ -202,6 +202,15 @@ TEST(DiffusionEngine, AFolderGivesThePixelsOfDiffusers) {
   EXPECT_EQ((*engine)->model().name, "dit");
   EXPECT_EQ((*engine)->model().classes, 10);
   EXPECT_EQ((*engine)->model().default_height, 64);
+  std::vector<std::string> parts;
+  double sum = 0;
+  for (const auto& [part, share] : (*engine)->model().step_shares) {
+    parts.push_back(part);
+    EXPECT_GT(share, 0) << part;
+    sum += share;
+  }
+  EXPECT_EQ(parts, (std::vector<std::string>{"ends", "mlp", "self"}));
+  EXPECT_NEAR(sum, 1, 1e-9);
   EXPECT_THAT((*engine)->describe(), HasSubstr("memory plan: weights"));
   DiffusionRequest request = request_of("pixels", golden.get<int32_t>("run_0.label")[0], 20);
   request.guidance_scale = golden.get("run_0.guidance")[0];

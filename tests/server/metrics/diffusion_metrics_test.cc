@@ -126,10 +126,13 @@ TEST(DiffusionMetrics, TellsWhatTheModelIs) {
   info.pipeline = "DiTPipeline";
   info.conditioning = "class";
   info.dtype = "bf16";
+  info.step_shares = {{"ends", 0.25}, {"mlp", 0.75}};
   metrics.add_diffusion("d").describe(info);
   EXPECT_THAT(metrics.text(),
               HasSubstr("tessera_diffusion_model_info{conditioning=\"class\",dtype=\"bf16\","
                         "model_name=\"d\",pipeline=\"DiTPipeline\"} 1"));
+  EXPECT_THAT(metrics.text(),
+              HasSubstr("tessera_diffusion_step_share{model_name=\"d\",part=\"mlp\"} 0.75"));
 }
 
 }  // namespace
