@@ -16,8 +16,8 @@ absl::StatusOr<CostModel> measure_steps(DenoiseWorker& worker, const LatentShape
                                         const WorkerLimits& limits);
 
 // What parts of a step of one sample its branches take, by kind (site_kind_name), norms included;
-// "ends" is what stands before and after the blocks. They add up to 1. Nothing where a step does not
-// hold a whole sample of `shape`. REQUIRES: as above.
+// "ends" is what stands before and after the blocks. They add up to 1. Nothing where a step does
+// not hold a whole sample of `shape`. REQUIRES: as above.
 absl::StatusOr<std::map<std::string, double>> measure_shares(DenoiseWorker& worker,
                                                              const LatentShape& shape,
                                                              const WorkerLimits& limits);
