@@ -42,13 +42,14 @@ class ActionMeasurement {
       result.arms.push_back({std::move(setting), options_.steps});
     }
     if (result.arms.empty()) {
-      return absl::NotFoundError(options_.folder + "/schedules has no schedule for BAC");
+      progress_(options_.folder + "/schedules has no schedule: without BAC");
     }
     std::vector<double> baseline;
     for (ActionArm& arm : result.arms) {
       if (absl::Status timed = time_arm(arm, baseline); !timed.ok()) return timed;
     }
-    for (ActionArm& arm : beside(result.arms.front())) {
+    const ActionArm judged = result.arms.empty() ? ActionArm{} : result.arms.front();
+    for (ActionArm& arm : beside(judged)) {
       if (absl::Status timed = time_arm(arm, baseline); !timed.ok()) return timed;
       result.arms.push_back(std::move(arm));
     }
@@ -58,7 +59,7 @@ class ActionMeasurement {
   }
 
  private:
-  // About as dear as `judged`: fewer steps at equal time, uniform reuse of equal work.
+  // About as dear as `judged`: fewer steps at equal time, uniform reuse of no more work.
   std::vector<ActionArm> beside(const ActionArm& judged) const {
     const int steps =
         std::max(1, static_cast<int>(std::lround(options_.steps / judged.wall_ratio)));
@@ -83,7 +84,12 @@ class ActionMeasurement {
       return absl::Status(run.status().code(),
                           absl::StrCat(setting.text(), ": ", run.status().message()));
     }
-    if (run->samples.size() != 1) return absl::InternalError("the daemon sent no action");
+    constexpr size_t kNumbers = size_t{PushProtocol{}.action_steps} * kPushActionSize;
+    if (run->samples.size() != 1 || run->samples.front().size() != kNumbers) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("an episode wants answers of ", PushProtocol{}.action_steps, " actions of ",
+                       kPushActionSize, " numbers; the daemon's differ"));
+    }
     return run;
   }
 

@@ -41,9 +41,13 @@ struct ActionSectionResult {
   int steps = 0, episodes = 0;
   double baseline_wall_seconds = 0;  // of an action, median
   std::vector<ActionArm> arms;       // of BAC first, one for each schedule; then those beside it
+
+  // The first schedule's, or nullptr when the folder has none.
+  const ActionArm* bac() const {
+    return arms.front().setting.policy == "bac" ? &arms.front() : nullptr;
+  }
 };
 
-// NOT_FOUND when the folder has no schedule.
 absl::StatusOr<ActionSectionResult> measure_actions(const std::string& address,
                                                     const ActionSectionOptions& options,
                                                     const NetworkWork& work,

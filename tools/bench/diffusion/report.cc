@@ -106,12 +106,13 @@ ordered_json arm_json(const ActionArm& arm) {
 void add_actions(ordered_json& json, const ActionSectionResult& section) {
   ordered_json arms = ordered_json::array();
   for (const ActionArm& arm : section.arms) arms.push_back(arm_json(arm));
-  const ActionArm& bac = section.arms.front();
-  json["bac_flops_ratio"] = rounded(bac.operations_ratio);
-  json["bac_time_ratio"] = rounded(bac.wall_ratio);
-  json["bac_baseline_success"] = rounded(bac.success.baseline_rate());
-  json["bac_success"] = rounded(bac.success.other_rate());
-  json["bac_success_drop"] = rounded(bac.success.drop_high());
+  if (const ActionArm* const bac = section.bac(); bac != nullptr) {
+    json["bac_flops_ratio"] = rounded(bac->operations_ratio);
+    json["bac_time_ratio"] = rounded(bac->wall_ratio);
+    json["bac_baseline_success"] = rounded(bac->success.baseline_rate());
+    json["bac_success"] = rounded(bac->success.other_rate());
+    json["bac_success_drop"] = rounded(bac->success.drop_high());
+  }
   json["sections"][section.model] = {
       {"steps", section.steps},
       {"episodes", section.episodes},
