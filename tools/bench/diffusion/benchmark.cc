@@ -151,8 +151,11 @@ class Benchmark {
     const TemporaryModel folder;
     if (folder.path().empty()) return absl::UnavailableError("cannot make a temporary folder");
     progress_("writing a random " + name);
-    const auto bytes =
-        write_random_diffusion(*shape, {.folder = folder.path(), .layers = options_.random_layers});
+    // The sizes of latents are no part of the weights. Told as trained, the daemon measures there.
+    const auto bytes = write_random_diffusion(*shape, {.folder = folder.path(),
+                                                       .layers = options_.random_layers,
+                                                       .side = kRandomSide,
+                                                       .frames = kRandomFrames});
     if (!bytes.ok()) return bytes.status();
     const int frames = video ? kRandomFrames : 1;
     const StepSize size{frames, kRandomSide, kRandomSide, kRandomPromptRows};
@@ -160,8 +163,6 @@ class Benchmark {
     if (!served.ok()) return served.status();
     PictureSource source{.address = served->daemon->grpc_address(), .video = video};
     source.latents = true;
-    source.height = source.width = kRandomSide;
-    source.frames = video ? frames : 0;
     if (video) {
       source.prompt_rows = kRandomPromptRows;
       source.prompt_width = shape->transformer["caption_channels"];

@@ -43,6 +43,9 @@ absl::StatusOr<uint64_t> write_random_diffusion(const DiffusionShape& shape,
                                                 const RandomDiffusionOptions& options) {
   nlohmann::ordered_json config = shape.transformer;
   if (options.layers > 0) config["num_layers"] = options.layers;
+  if (options.side > 0) config["sample_size"] = options.side;
+  if (options.frames > 0 && config.contains("video_length"))
+    config["video_length"] = options.frames;
   const auto tensors = tensors_of(config);
   if (!tensors.ok()) return tensors.status();
   const std::string& folder = options.folder;

@@ -15,6 +15,8 @@ namespace tessera {
 struct RandomDiffusionOptions {
   std::string folder;  // made if absent
   int layers = 0;      // 0 = as published
+  int side = 0;        // of the latents it takes itself to be trained for; 0 = as published
+  int frames = 0;      // likewise, of videos
   DType dtype = DType::kBf16;
   uint64_t seed = 0;
 };

@@ -45,13 +45,18 @@ TEST(DiffusionWriter, EveryShapeOpensWithAllItsTensors) {
     SCOPED_TRACE(name);
     const TemporaryFolder folder;
     const auto bytes = write_random_diffusion(
-        narrow(name), {.folder = folder.path(), .layers = 2, .dtype = DType::kBf16});
+        narrow(name), {.folder = folder.path(), .layers = 2, .side = 8, .frames = 2});
     ASSERT_TRUE(bytes.ok()) << bytes.status();
     const auto opened = DiffusersFolder::open(folder.path());
     ASSERT_TRUE(opened.ok()) << opened.status();
     EXPECT_EQ(opened->tensor_bytes(), *bytes);
     EXPECT_EQ(opened->weight_dtype(), DType::kBf16);
     EXPECT_EQ(opened->vae(), nullptr);
+    if (const auto* latte = std::get_if<LatteConfig>(&opened->config().transformer)) {
+      EXPECT_EQ(latte->layers, 2);
+      EXPECT_EQ(latte->sample_size, 8);
+      EXPECT_EQ(latte->frames, 2);
+    }
   }
 }
 
