@@ -79,11 +79,12 @@ struct JobPreview {
   FloatArray pixels;
 };
 
-// Branches of the network, over all steps, samples and guidance branches that ran.
+// Branches of the network, over all steps, samples and guidance branches that ran; each is one of
+// the three.
 struct PolicySummary {
-  int64_t computed = 0;            // that ran
-  int64_t reused = 0;              // that did not: their output, or that of their blocks, was kept
-  int64_t kept = 0;                // outputs stored for later steps, of branches and of ranges
+  int64_t computed = 0;            // and not kept
+  int64_t kept = 0;                // computed, and its output or that of its blocks was kept
+  int64_t reused = 0;              // not computed: what was kept took its place
   int64_t feature_bytes_most = 0;  // what the job held of the feature store at most
 };
 

@@ -101,8 +101,8 @@ void plan_features(const PolicyRules& rules, Job& job) {
       blocks[step] = std::max(now, blocks[step + 1]);
     }
     const VerdictCounts counts = StepVerdicts(rules.network, cache, step).counts();
-    plan.compute_share[step] =
-        static_cast<double>(counts.computed) / static_cast<double>(counts.computed + counts.reused);
+    const int64_t run = counts.computed + counts.kept;
+    plan.compute_share[step] = static_cast<double>(run) / static_cast<double>(run + counts.reused);
   }
 }
 

@@ -1,7 +1,5 @@
 #include "engine/diffusion/step_verdicts.h"
 
-#include <algorithm>
-
 #include "kernels/core/check.h"
 
 namespace tessera {
@@ -53,10 +51,10 @@ int StepVerdicts::cut_of_probe(int site) const {
   return -1;
 }
 
-bool StepVerdicts::in_reused_range(int block) const {
+bool StepVerdicts::in_range(int block, CacheVerdict verdict) const {
   for (size_t range = 0; range < plan_->ranges.size(); ++range) {
-    if (verdicts_[plan_->sites + range] == CacheVerdict::kReuse &&
-        plan_->ranges[range].first_block <= block && block <= plan_->ranges[range].last_block) {
+    if (verdicts_[plan_->sites + range] == verdict && plan_->ranges[range].first_block <= block &&
+        block <= plan_->ranges[range].last_block) {
       return true;
     }
   }
@@ -65,7 +63,7 @@ bool StepVerdicts::in_reused_range(int block) const {
 
 FeatureVerdict StepVerdicts::at_site(int site) const {
   const CacheSite& about = network_->sites[site];
-  if (in_reused_range(about.block)) return FeatureVerdict::kSkip;
+  if (in_range(about.block, CacheVerdict::kReuse)) return FeatureVerdict::kSkip;
   const FeatureVerdict verdict = feature_verdict(verdicts_[site]);
   if (about.adds) return verdict;
   return verdict == FeatureVerdict::kReuse ? FeatureVerdict::kSkip : FeatureVerdict::kCompute;
@@ -75,12 +73,14 @@ VerdictCounts StepVerdicts::counts() const {
   VerdictCounts counts;
   for (int site = 0; site < plan_->sites; ++site) {
     const FeatureVerdict verdict = at_site(site);
-    const bool reuse = verdict == FeatureVerdict::kReuse || verdict == FeatureVerdict::kSkip;
-    ++(reuse ? counts.reused : counts.computed);
-    if (verdict == FeatureVerdict::kComputeAndKeep) ++counts.kept;
+    if (verdict == FeatureVerdict::kReuse || verdict == FeatureVerdict::kSkip) {
+      ++counts.reused;
+    } else {
+      const bool kept = verdict == FeatureVerdict::kComputeAndKeep ||
+                        in_range(network_->sites[site].block, CacheVerdict::kComputeAndKeep);
+      ++(kept ? counts.kept : counts.computed);
+    }
   }
-  counts.kept +=
-      std::count(verdicts_.begin() + plan_->sites, verdicts_.end(), CacheVerdict::kComputeAndKeep);
   return counts;
 }
 

@@ -11,10 +11,10 @@
 
 namespace tessera {
 
-// Branches of the network, of one segment in one step. Those of a reused range count as reused;
-// what is kept of a range counts once.
+// Branches of the network, of one segment in one step; each counts once. Those of a kept range are
+// kept, those of a reused one reused.
 struct VerdictCounts {
-  int64_t computed = 0, kept = 0, reused = 0;
+  int64_t computed = 0, kept = 0, reused = 0;  // computed and not kept, computed and kept
 };
 
 class StepVerdicts {
@@ -44,7 +44,7 @@ class StepVerdicts {
                     PlannedSegment& segment) const;
   // The cut that asks about the change of this range, in this step, or -1.
   int cut_of_probe(int site) const;
-  bool in_reused_range(int block) const;
+  bool in_range(int block, CacheVerdict verdict) const;
 
   const CacheModel* network_;
   const CachePlan* plan_;

@@ -1,37 +1,25 @@
 // PAB before the gate is diffusers' PyramidAttentionBroadcastConfig: the same attentions compute at
 // the same steps, and the latents after them are the same.
 #include "gtest/gtest.h"
-#include "support/diffusion_rig.h"
+#include "support/golden_engine.h"
 #include "support/sigma.h"
 
 namespace tessera {
 namespace {
 
-LatentShape shape_of(const std::vector<int64_t>& shape) {
-  LatentShape latents{static_cast<int>(shape[0]), 1, static_cast<int>(shape[shape.size() - 2]),
-                      static_cast<int>(shape.back())};
-  if (shape.size() == 4) latents.frames = static_cast<int>(shape[1]);
-  return latents;
-}
+constexpr int64_t kPixelsPerLatent = 8;  // of the goldens' VAEs
 
 DiffusionRequest run_0(const GoldenTensors& golden) {
-  DiffusionRequest request;
-  request.id = "run";
-  request.latents = FloatArray{golden.shape("run_0.noise"), golden.get("run_0.noise")};
-  request.guidance_scale = golden.get("run_0.guidance")[0];
-  request.steps = static_cast<int64_t>(golden.get("run_0.timesteps").size());
-  request.latents_only = true;
+  DiffusionRequest request = golden_request(golden, "run_0.", kPixelsPerLatent);
   request.trace = true;
-  if (golden.has("run_0.label")) {
-    request.condition = ClassCondition{golden.get<int32_t>("run_0.label")[0]};
-  } else {
-    const auto rows = [&](const std::string& name) {
-      return FloatArray{golden.shape(name), golden.get(name)};
-    };
-    request.condition =
-        EmbeddingCondition{rows("run_0.prompt"), {}, rows("run_0.negative_prompt"), {}};
-  }
   return request;
+}
+
+// The sites of the folder's network, in the order of the trace.
+std::vector<DenoiserSite> sites_of(const std::string& name) {
+  const auto folder = *DiffusersFolder::open(diffusion_folder(name));
+  Region weights = Region::dry("sites");
+  return make_network(folder.config().transformer, DType::kF32, weights)->sites();
 }
 
 PolicyParams params_of(const GoldenTensors& golden, const std::string& at) {
@@ -51,12 +39,12 @@ PolicyParams params_of(const GoldenTensors& golden, const std::string& at) {
 }
 
 // [steps][attentions of the kind] 1 = computed.
-std::vector<int32_t> computed(const std::vector<std::string>& trace, const CacheModel& network,
-                              SiteKind kind) {
+std::vector<int32_t> computed(const std::vector<std::string>& trace,
+                              const std::vector<DenoiserSite>& sites, SiteKind kind) {
   std::vector<int32_t> computed;
   for (const std::string& step : trace) {
-    for (size_t site = 0; site < network.sites.size(); ++site) {
-      if (network.sites[site].kind == kind) computed.push_back(step[site] == 'R' ? 0 : 1);
+    for (size_t site = 0; site < sites.size(); ++site) {
+      if (sites[site].kind == kind) computed.push_back(step[site] == 'R' ? 0 : 1);
     }
   }
   return computed;
@@ -66,8 +54,8 @@ class PabParity : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(PabParity, TraceAndLatentsOfDiffusers) {
   const GoldenTensors golden(diffusion_folder(GetParam()) + "/golden.safetensors");
-  CacheModel network;
-  const auto engine = make_engine(GetParam(), shape_of(golden.shape("run_0.noise")), {}, &network);
+  const std::vector<DenoiserSite> sites = sites_of(GetParam());
+  const auto engine = open_golden(GetParam());
   const auto plain = submit_to(*engine, run_0(golden));
   ASSERT_TRUE(plain->status().ok()) << plain->status();
   int cases = 0;
@@ -82,8 +70,7 @@ TEST_P(PabParity, TraceAndLatentsOfDiffusers) {
                                      std::pair{"trace_temporal", SiteKind::kTemporal},
                                      std::pair{"trace_cross", SiteKind::kCross}}) {
       if (!golden.has(at + name)) continue;
-      EXPECT_EQ(computed(result.trace, network, kind), golden.get<int32_t>(at + name))
-          << at << name;
+      EXPECT_EQ(computed(result.trace, sites, kind), golden.get<int32_t>(at + name)) << at << name;
     }
     EXPECT_GT(result.summary.reused, 0);
     const std::vector<float> want = golden.get(at + "latents_19");
@@ -94,7 +81,8 @@ TEST_P(PabParity, TraceAndLatentsOfDiffusers) {
   EXPECT_GE(cases, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, PabParity, ::testing::Values("dit", "latte"));
+INSTANTIATE_TEST_SUITE_P(Networks, PabParity,
+                         ::testing::Values("dit", "pixart", "pixart_sizes", "latte"));
 
 }  // namespace
 }  // namespace tessera

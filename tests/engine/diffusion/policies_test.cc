@@ -207,7 +207,8 @@ TEST(DiffusionPolicies, SummaryCountsEveryBranch) {
   const JobResult result = run_alone(*engine, request);
   // Five of ten steps leave out two of three blocks of two branches each, under two conditions.
   EXPECT_EQ(result.summary.reused, 5 * 4 * 2);
-  EXPECT_EQ(result.summary.computed, 10 * 6 * 2 - 5 * 4 * 2);
+  EXPECT_EQ(result.summary.kept, 5 * 4 * 2);
+  EXPECT_EQ(result.summary.computed, 10 * 6 * 2 - 2 * 5 * 4 * 2);
   // 60 % of ten steps reuse the rear; step 4 keeps it last, and the front for step 7 is kept by 6.
   EXPECT_THAT(result.trace, ::testing::ElementsAre(
                                 "CCCCCC|KC", "CC----|RC", "CCCCCC|KC", "CC----|RC", "CCCCCC|KC",
