@@ -73,7 +73,8 @@ struct JobStep {
   double timestep = 0;
 };
 
-// Samples as they would look now: pixels in [0, 1], [n, (frames,) 3, h, w].
+// Samples as the last step predicts them: pixels in [0, 1], [n, (frames,) 3, h, w]. One is left out
+// while an earlier one is still being decoded: previews never hold up the denoising.
 struct JobPreview {
   int32_t step = 0;
   FloatArray pixels;

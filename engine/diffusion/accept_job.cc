@@ -53,12 +53,6 @@ absl::Status set_shape(const JobRules& rules, const DiffusionRequest& request, J
   }
   status = rules.denoiser->check(job.shape);
   if (!status.ok()) return status;
-  const int64_t latent_pixels = int64_t{job.shape.height} * job.shape.width;
-  if (rules.latent_pixels_max > 0 && latent_pixels > rules.latent_pixels_max) {
-    return bad_request("height x width is " + std::to_string(latent_pixels) +
-                       " latent pixels, must be at most " +
-                       std::to_string(rules.latent_pixels_max));
-  }
   job.tokens = rules.denoiser->image_tokens(job.shape);
   if (rules.facts.extra_conditions > 0) {
     const double height = job.shape.height, width = job.shape.width;
@@ -144,8 +138,9 @@ absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, Diffusion
   }
   absl::Status status = check_policies(rules.policies, request);
   if (!status.ok()) return status;
-  if (request.preview_steps != 0) {
-    return absl::UnimplementedError("preview_steps: this engine makes no previews yet");
+  if (request.preview_steps < 0) return bad_request("preview_steps is below 0");
+  if (request.preview_steps > 0 && !rules.has_decoder) {
+    return absl::UnimplementedError("preview_steps: this model has no decoder");
   }
   auto job = std::make_unique<Job>();
   job->request = std::move(request);

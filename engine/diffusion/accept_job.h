@@ -22,7 +22,8 @@ struct JobRules {
   std::string model_name;
   DenoiserFacts facts;
   const Denoiser* denoiser = nullptr;
-  int64_t sites = 0;          // of the network
+  int64_t sites = 0;  // of the network
+  bool has_decoder = false;
   int pixels_per_latent = 1;  // of the decoder
   // By which height and width become the pixels that networks with size conditions are told.
   int told_pixels_per_latent = 8;
@@ -32,7 +33,6 @@ struct JobRules {
   int64_t default_steps = 50;
   int64_t samples_max = 64;
   int64_t rows_max = 0, segments_max = 0;
-  int64_t latent_pixels_max = 0;  // of a frame that the decoder takes; 0 = no bound
   // The prompt's ids or rows to the branch; errors name `field`. Empty text is the model's empty
   // prompt. Absent where the model cannot read text.
   std::function<absl::Status(const char* field, std::string_view text, JobBranch& branch)>

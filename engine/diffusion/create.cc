@@ -101,7 +101,7 @@ class Creation {
     if (!config_.vae.has_value() || folder_.vae() == nullptr) return absl::OkStatus();
     auto decoder =
         DecodeWorker::create(device_, *config_.vae, config_.vae->force_f32 ? DType::kF32 : dtype_,
-                             kDecodedSizes * network_.shape.height * network_.shape.width);
+                             int64_t{network_.shape.height} * network_.shape.width);
     if (!decoder.ok()) return decoder.status();
     parts_.decoder = *std::move(decoder);
     return parts_.decoder->load(*folder_.vae());
@@ -179,7 +179,7 @@ class Creation {
     if (parts_.decoder != nullptr) {
       rules.pixels_per_latent = parts_.decoder->pixels_per_latent();
       rules.told_pixels_per_latent = rules.pixels_per_latent;
-      rules.latent_pixels_max = kDecodedSizes * network_.shape.height * network_.shape.width;
+      rules.has_decoder = true;
     }
     rules.default_shape = network_.shape;
     rules.default_guidance = network_.default_guidance;
@@ -259,7 +259,6 @@ class Creation {
   }
 
   static constexpr const char* kSchedulerFile = "scheduler/scheduler_config.json";
-  static constexpr int64_t kDecodedSizes = 4;  // of the trained size, at most
 
   const DiffusersFolder& folder_;
   const PipelineConfig& config_;

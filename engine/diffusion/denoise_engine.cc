@@ -9,6 +9,7 @@
 #include "engine/diffusion/recording.h"
 #include "engine/diffusion/recount.h"
 #include "engine/diffusion/step_work.h"
+#include "kernels/core/check.h"
 
 namespace tessera {
 namespace {
@@ -327,10 +328,26 @@ void DenoiseEngine::step() {
 
 void DenoiseEngine::finish_step(Job& job) {
   const double timestep = job.solver->steps().timesteps[job.step];
+  const bool shows = shows_preview(job) && job.previews_left == 0;
   ++job.step;
   ledger_.trim(job);
   job.sink->post(JobStep{job.step, job.steps(), timestep});
+  if (shows) show(job);
   if (job.step == job.steps()) complete(job);
+}
+
+void DenoiseEngine::show(Job& job) {
+  job.preview = {job.step, {pixel_shape(parts_.rules, job), {}}};
+  job.previews_left = job.samples.size();
+  std::vector<std::vector<float>> latents(job.samples.size(),
+                                          std::vector<float>(job.shape.elements()));
+  for (size_t which = 0; which < latents.size(); ++which) {
+    parts_.worker->download(job.samples[which].branches[0].output_offset, latents[which]);
+  }
+  parts_.worker->wait();
+  for (std::vector<float>& sample : latents) {
+    parts_.decoder->start({job.key, job.step, std::move(sample), job.shape});
+  }
 }
 
 // The latents leave the pools at once, so that the next job can be admitted while they are decoded.
@@ -361,7 +378,7 @@ void DenoiseEngine::complete(Job& job) {
   const std::vector<float> latents = std::move(result.values.values);
   for (int64_t which = 0; which < n; ++which) {
     const auto begin = latents.begin() + which * elements;
-    parts_.decoder->start(job.key, {begin, begin + elements}, job.shape);
+    parts_.decoder->start({job.key, 0, {begin, begin + elements}, job.shape});
   }
   result.values = {pixel_shape(parts_.rules, job), {}};
   const auto place = std::find_if(running_.begin(), running_.end(),
@@ -372,14 +389,21 @@ void DenoiseEngine::complete(Job& job) {
 void DenoiseEngine::take_decoded() {
   DecodeWorker::Decoded decoded;
   while (parts_.decoder != nullptr && parts_.decoder->poll(decoded)) {
-    const auto found =
-        std::find_if(decoding_.begin(), decoding_.end(),
-                     [&decoded](const auto& job) { return job->key == decoded.key; });
-    if (found == decoding_.end()) continue;  // cancelled meanwhile
-    Job& job = **found;
-    std::vector<float>& values = job.result.values.values;
+    Job* job = nullptr;
+    for (Jobs* const jobs : {&running_, &decoding_}) {
+      for (const std::unique_ptr<Job>& other : *jobs) {
+        if (other->key == decoded.key) job = other.get();
+      }
+    }
+    CHECK(job != nullptr);  // who ends drops its samples
+    std::vector<float>& values =
+        decoded.step > 0 ? job->preview.pixels.values : job->result.values.values;
     values.insert(values.end(), decoded.pixels.begin(), decoded.pixels.end());
-    if (++job.decoded == job.samples.size()) finish(job);
+    if (decoded.step > 0) {
+      if (--job->previews_left == 0) job->sink->post(std::move(job->preview));
+    } else if (++job->decoded == job->samples.size()) {
+      finish(*job);
+    }
   }
 }
 
@@ -401,6 +425,7 @@ void DenoiseEngine::fail(Job& job, const absl::Status& status) {
 // The job is gone afterwards.
 void DenoiseEngine::end(Job& job, DiffusionEvent last, const std::string& outcome) {
   ledger_.release(job);
+  if (parts_.decoder != nullptr) parts_.decoder->drop(job.key);
   if (parts_.observer != nullptr) parts_.observer->on_job_end(job.timings, outcome);
   const std::shared_ptr<DiffusionSink> sink = job.sink;
   const RequestId id = job.request.id;

@@ -70,6 +70,7 @@ class DenoiseEngine final : public DiffusionEngine {
   void start_encoded();  // jobs whose prompts have been encoded
   void step();
   void finish_step(Job& job);
+  void show(Job& job);  // starts the decoding of a preview
   void complete(Job& job);
   void take_decoded();
   void finish(Job& job);

@@ -220,7 +220,12 @@ void DenoiseStep::append_solver_steps() {
         worker_.upload(sample.noise, noise);
       }
       add(0, guided_output(*job, which));
-      size_t stage = 1;
+      if (shows_preview(*job)) {
+        CombineEntry shown = entry_of(job->solver->denoised(job->step), sample, elements);
+        shown.out_offset = sample.branches[0].output_offset;
+        add(1, shown);
+      }
+      size_t stage = 2;  // the solver writes what a preview reads
       for (const Combination& combination : combinations) {
         add(stage++, entry_of(combination, sample, elements));
       }

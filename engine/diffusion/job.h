@@ -90,6 +90,8 @@ struct Job {
   PolicySummary summary;
   std::vector<std::string> trace;
   JobResult result;  // as far as it is known
+  JobPreview preview;
+  size_t previews_left = 0;  // samples of it that are being decoded
 
   int steps() const { return solver->steps().size(); }
   FeatureSizes feature_sizes(size_t branch) const {

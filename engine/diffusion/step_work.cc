@@ -106,6 +106,11 @@ CombineEntry predicted_latents(const Job& job, const JobSample& sample, size_t b
   return entry;
 }
 
+bool shows_preview(const Job& job) {
+  const int64_t every = job.request.preview_steps, done = job.step + 1;
+  return every > 0 && done % every == 0 && done < job.steps();
+}
+
 CombineEntry entry_of(const Combination& combination, const JobSample& sample, int64_t elements) {
   CombineEntry entry{};
   entry.out_offset = offset_of(combination.out, sample);

@@ -22,6 +22,9 @@ StepShape mean_step_shape(const Job& job);
 CombineEntry guided_output(const Job& job, size_t sample);
 // The clean latents that a branch's answer predicts, to `out`.
 CombineEntry predicted_latents(const Job& job, const JobSample& sample, size_t branch, int64_t out);
+// Whether the clean latents that this step predicts are to be shown. They are then in the range of
+// the first branch's answer once the step is done.
+bool shows_preview(const Job& job);
 CombineEntry entry_of(const Combination& combination, const JobSample& sample, int64_t elements);
 
 }  // namespace tessera

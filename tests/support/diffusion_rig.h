@@ -127,6 +127,10 @@ class CollectedJob final : public DiffusionSink {
   void post(DiffusionEvent event) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (const auto* step = std::get_if<JobStep>(&event)) steps_ = step->step;
+    if (auto* preview = std::get_if<JobPreview>(&event)) {
+      EXPECT_EQ(ends_, 0);
+      previews_.push_back(std::move(*preview));
+    }
     if (auto* result = std::get_if<JobResult>(&event)) result_ = std::move(*result);
     if (const auto* failed = std::get_if<JobFailed>(&event)) status_ = failed->status;
     if (std::holds_alternative<JobResult>(event) || std::holds_alternative<JobFailed>(event)) {
@@ -139,6 +143,11 @@ class CollectedJob final : public DiffusionSink {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [this] { return ends_ > 0; });
     return result_;
+  }
+  // Those that came until the end.
+  const std::vector<JobPreview>& previews() {
+    result();
+    return previews_;
   }
   absl::Status status() {
     result();
@@ -154,6 +163,7 @@ class CollectedJob final : public DiffusionSink {
   std::mutex mutex_;
   std::condition_variable changed_;
   JobResult result_;
+  std::vector<JobPreview> previews_;
   absl::Status status_;
   int steps_ = 0, ends_ = 0;
 };

@@ -185,7 +185,8 @@ TEST(DenoiseEngine, BadRequestsNameFieldAndBound) {
               HasSubstr("latents[0] is not finite"));
   EXPECT_THAT(refusal([](auto& r) { r.height = r.width = 256; }), HasSubstr("needs"));
   EXPECT_THAT(refusal([](auto& r) { r.model = "other"; }), HasSubstr("there is dit"));
-  EXPECT_THAT(refusal([](auto& r) { r.preview_steps = 2; }), HasSubstr("preview_steps"));
+  EXPECT_THAT(refusal([](auto& r) { r.preview_steps = 2; }), HasSubstr("has no decoder"));
+  EXPECT_THAT(refusal([](auto& r) { r.preview_steps = -1; }), HasSubstr("preview_steps"));
 }
 
 absl::StatusOr<std::unique_ptr<DiffusionEngine>> create(const std::string& folder) {
