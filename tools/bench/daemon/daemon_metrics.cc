@@ -40,6 +40,18 @@ double DaemonMetrics::value(const std::string& name) const {
   return sum;
 }
 
+std::map<std::string, double> DaemonMetrics::by_label(const std::string& name,
+                                                      const std::string& label) const {
+  std::map<std::string, double> values;
+  for (const auto& [series, value] : series_) {
+    const size_t place = is_of(series, name) ? series.find(label + "=\"") : std::string::npos;
+    if (place == std::string::npos) continue;
+    const size_t begin = place + label.size() + 2;
+    values[series.substr(begin, series.find('"', begin) - begin)] += value;
+  }
+  return values;
+}
+
 std::vector<std::pair<double, double>> DaemonMetrics::buckets(const std::string& name) const {
   std::vector<std::pair<double, double>> buckets;
   for (const auto& [series, value] : series_) {

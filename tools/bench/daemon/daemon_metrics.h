@@ -1,6 +1,7 @@
 // What a daemon's /metrics says at one moment. Any thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,8 @@ class DaemonMetrics {
 
   // Sum of the series of this name; 0 when there is none.
   double value(const std::string& name) const;
+  // Of the series of this name that have the label, its value -> theirs.
+  std::map<std::string, double> by_label(const std::string& name, const std::string& label) const;
   // Upper edges of a histogram's buckets and how many observations lie at or below each; the last
   // edge is infinite. Of the first series of that name.
   std::vector<std::pair<double, double>> buckets(const std::string& name) const;

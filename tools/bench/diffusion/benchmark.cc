@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/weights/diffusers/diffusers_folder.h"
+#include "tools/bench/daemon/daemon_metrics.h"
 #include "tools/bench/daemon/daemon_process.h"
 #include "tools/bench/diffusion/step_shares.h"
 #include "tools/bench/random_model/diffusion_writer.h"
@@ -82,10 +83,13 @@ class Benchmark {
     auto work = network_work(opened->config().transformer, size);
     if (!work.ok()) return work.status();
     served.work = *std::move(work);
-    served.shares = shares_by_operations(served.work);
     auto daemon = DaemonProcess::start({options_.daemon, "", options_.sets, {folder}});
     if (!daemon.ok()) return daemon.status();
     served.daemon = *std::move(daemon);
+    const auto metrics = DaemonMetrics::read(served.daemon->metrics_address());
+    if (!metrics.ok()) return metrics.status();
+    served.shares =
+        shares_by_kind(served.work, metrics->by_label("tessera_diffusion_step_share", "part"));
     return served;
   }
 

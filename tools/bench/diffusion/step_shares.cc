@@ -11,19 +11,21 @@ StepShares shares_by_operations(const NetworkWork& work) {
   return shares;
 }
 
-StepShares shares_by_kind(const NetworkWork& work, const std::map<SiteKind, double>& measured) {
+StepShares shares_by_kind(const NetworkWork& work, const std::map<std::string, double>& measured) {
   std::map<SiteKind, int> counts;
   for (const NetworkSite& site : work.sites) ++counts[site.kind];
   StepShares shares;
   shares.source = "measured";
   shares.other = 1;
+  bool found_any = false;
   for (const NetworkSite& site : work.sites) {
-    const auto found = measured.find(site.kind);
+    const auto found = measured.find(site_kind_name(site.kind));
+    found_any |= found != measured.end();
     const double share = found == measured.end() ? 0 : found->second / counts[site.kind];
     shares.sites.push_back(share);
     shares.other -= share;
   }
-  return shares;
+  return found_any ? shares : shares_by_operations(work);
 }
 
 }  // namespace tessera

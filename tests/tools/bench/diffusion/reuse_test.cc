@@ -67,12 +67,19 @@ TEST(Reuse, RefusesTracesOfOtherNetworks) {
 
 TEST(StepShares, OfKindsAreSpreadOverTheirSites) {
   const NetworkWork work = two_blocks();
-  const StepShares shares = shares_by_kind(work, {{SiteKind::kSelf, 0.3}, {SiteKind::kMlp, 0.5}});
+  const StepShares shares = shares_by_kind(work, {{"self", 0.3}, {"mlp", 0.5}, {"ends", 0.2}});
+  EXPECT_EQ(shares.source, "measured");
   EXPECT_DOUBLE_EQ(shares.sites[0], 0.15);
   EXPECT_DOUBLE_EQ(shares.sites[1], 0.25);
   EXPECT_NEAR(shares.other, 0.2, 1e-12);
   EXPECT_DOUBLE_EQ(reuse_of({"KCKC", "RCRC"}, work, shares)->predicted_speedup,
                    1 / (1 - 0.3 * 0.5));
+}
+
+TEST(StepShares, OfNothingMeasuredAreByOperations) {
+  const StepShares shares = shares_by_kind(two_blocks(), {});
+  EXPECT_EQ(shares.source, "operations");
+  EXPECT_DOUBLE_EQ(shares.sites[1], 0.2);
 }
 
 TEST(NetworkWork, CountsMultiplyAdds) {
