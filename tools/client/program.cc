@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "tools/client/calibrate.h"
 #include "tools/client/denoise.h"
 #include "tools/client/generate.h"
 #include "tools/client/status.h"
@@ -18,6 +19,7 @@ const char kHelp[] =
     "  tessera image --class 3          make a picture\n"
     "  tessera video \"a ball rolls\"     make a video\n"
     "  tessera act \"[[0.1, 0.2]]\"       predict a robot's next actions\n"
+    "  tessera calibrate --model FOLDER  find when a diffusion model may reuse what it computed\n"
     "  tessera status                   is the daemon ready, what does it serve\n"
     "\n"
     "  tessera COMMAND --help           what a command takes\n"
@@ -35,6 +37,7 @@ int run_program(const std::vector<std::string>& arguments, std::istream& in, std
   if (command == "image") return run_image(rest, in, out, err);
   if (command == "video") return run_video(rest, in, out, err);
   if (command == "act") return run_act(rest, in, out, err);
+  if (command == "calibrate") return run_calibrate(rest, out, err);
   if (command == "status") return run_status(rest, out, err);
   if (command == "--help" || command == "-h" || command == "help") {
     out << kHelp;
