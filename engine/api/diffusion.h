@@ -107,6 +107,7 @@ struct JobResult {
   // reused, - not run; after | the same for ranges of blocks; ":c" where the unconditional branch
   // of guidance did not run. One word for each sample.
   std::vector<std::string> trace;
+  std::vector<std::string> notes;  // of the cache policy: what of its settings had no effect
   JobTimings timings;
 };
 

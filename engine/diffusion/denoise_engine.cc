@@ -319,7 +319,6 @@ void DenoiseEngine::step() {
     step.add(*jobs[index]);
   }
   DenoiseReport report = step.run();
-  report.rows = shape.rows;
   report.device_seconds = seconds_between(now, Clock::now());
   report.predicted_seconds = parts_.cost->predict(shape);
   if (parts_.observer != nullptr) parts_.observer->on_denoise(report);
@@ -368,6 +367,7 @@ void DenoiseEngine::complete(Job& job) {
   result.seed = job.seed;
   result.summary = job.summary;
   result.trace = std::move(job.trace);
+  if (job.cache != nullptr) result.notes = job.cache->plan().notes;
   if (parts_.decoder == nullptr || job.request.latents_only) {
     result.values = latents_of(parts_.rules, job, std::move(result.values.values));
     result.first_action = parts_.info.first_action;

@@ -17,6 +17,8 @@ void DenoiseStep::add(Job& job) {
     }
     for (size_t branch = 0; branch < sample.segments; ++branch) {
       plan_.segments.push_back(segment_of(job, job.samples[index], branch));
+      const DenoiseSegment& segment = plan_.segments.back().segment;
+      report_.rows += segment.row_count + segment.context_count;
     }
     decide(sample);
     samples_.push_back(std::move(sample));

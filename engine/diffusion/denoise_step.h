@@ -22,7 +22,7 @@ class DenoiseStep {
 
   // REQUIRES: started, with steps left; all jobs together fit the worker.
   void add(Job& job);
-  // Runs the step and waits for it. The report lacks rows and seconds.
+  // Runs the step and waits for it. The report lacks seconds.
   DenoiseReport run();
   const std::vector<Job*>& jobs() const { return jobs_; }
 

@@ -217,6 +217,13 @@ TEST(DiffusionPolicies, SummaryCountsEveryBranch) {
   EXPECT_EQ(result.summary.feature_bytes_most, 2 * 16 * 36 * 4);
 }
 
+TEST(DiffusionPolicies, SettingsWithoutEffectAreTold) {
+  const auto engine = make_dit_engine({});
+  const JobResult result = run_alone(
+      *engine, request_of("noted", 10, {{"pab", {{"mlp_timesteps", std::string("900,555")}}}}));
+  EXPECT_THAT(result.notes, ::testing::ElementsAre(HasSubstr("555 is not among the timesteps")));
+}
+
 TEST(DiffusionPolicies, RefusalsNameWhatIsKnown) {
   const auto engine = make_dit_engine({});
   const auto refusal = [&](Policies policies, std::optional<double> scale = {}) {
