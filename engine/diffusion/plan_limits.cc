@@ -20,10 +20,12 @@ int64_t context_rows_of(const DenoiserFacts& facts) {
 }
 
 // The fewest rows that meet in attention: pages of keys are whole, so few rows waste most of them.
-// A picture's rows all meet; those of a patch over the frames of a video are the fewest.
-int smallest_attention(const Network& network, const DenoiserFacts& facts) {
+// A picture's rows all meet; in a video those of a patch over the frames do, and those of a frame.
+int smallest_attention(const Network& network, const DenoiserFacts& facts, int64_t tokens) {
   if (!facts.video) return kKvBlockTokens;
-  return std::max(1, std::min<int>(network.shape.frames, kKvBlockTokens) / 4);
+  const int64_t frames = network.shape.frames;
+  return static_cast<int>(
+      std::max<int64_t>(1, std::min({frames, tokens / frames, int64_t{kKvBlockTokens}}) / 4));
 }
 
 WorkerLimits limits_for(const Network& network, const DenoiserFacts& facts, int64_t tokens,
@@ -41,7 +43,7 @@ WorkerLimits limits_for(const Network& network, const DenoiserFacts& facts, int6
     limits.condition_pages = segments * ((keys + kKvBlockTokens - 1) / kKvBlockTokens);
   }
   limits.context_rows = segments * round_up(context_rows_of(facts), FloatPool::kAlign);
-  limits.smallest_attention = smallest_attention(network, facts);
+  limits.smallest_attention = smallest_attention(network, facts, tokens);
   return limits;
 }
 
