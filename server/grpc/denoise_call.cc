@@ -19,10 +19,11 @@ constexpr std::array<absl::string_view, 10> kOfDenoising{
 absl::StatusOr<DiffusionEngine*> DenoiseCall::route(const Engines& engines,
                                                     const Request& request) {
   absl::StatusOr<DiffusionEngine*> engine =
-      diffusion_engine(engines, request.work, request.core.model);
+      diffusion_engine(engines, request.output.work, request.core.model);
   if (!engine.ok()) return engine;
   const DiffusionModelInfo& model = (*engine)->model();
-  if (request.work != DiffusionWork::kAction && !model.has_decoder && !request.core.latents_only)
+  if (request.output.work != DiffusionWork::kAction && !model.has_decoder &&
+      !request.core.latents_only)
     return field_error(absl::StatusCode::kInvalidArgument, "output.latents",
                        "must be true: model " + model.name + " comes without a decoder");
   return engine;

@@ -28,7 +28,7 @@ struct DenoiseCall {
   static std::optional<uint64_t>& seed(Request& request) { return request.core.seed; }
   static absl::StatusOr<Engine*> route(const Engines& engines, const Request& request);
   static Messages messages(const Request& request) {
-    return Messages(request.core.id, request.work, request.png, request.core.latents_only);
+    return Messages(request.core.id, request.output);
   }
   // The engine names fields as it knows them; the client gets their paths in its request.
   static absl::Status in_words_of_the_wire(absl::Status status);

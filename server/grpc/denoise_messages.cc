@@ -24,7 +24,7 @@ int64_t product(std::span<const int64_t> extents) {
 void map_completed(const JobResult& result, v1::DenoiseCompleted& out) {
   v1::DenoiseUsage& usage = *out.mutable_usage();
   usage.set_branches_computed(result.summary.computed);
-  usage.set_outputs_kept(result.summary.kept);
+  usage.set_branches_kept(result.summary.kept);
   usage.set_branches_reused(result.summary.reused);
   usage.set_feature_bytes_most(result.summary.feature_bytes_most);
   v1::DenoiseTimings& timings = *out.mutable_timings();
@@ -49,7 +49,7 @@ DenoiseMessages::Outputs DenoiseMessages::outputs_of(const FloatArray& values, b
   const std::span<const int64_t> shape(values.shape);
   Outputs out;
   if (shape.empty() || values.values.empty()) return out;
-  out.png = pixels && png_ && shape.size() >= 4 && shape[shape.size() - 3] == 3;
+  out.png = pixels && wanted_.png && shape.size() >= 4 && shape[shape.size() - 3] == 3;
   const size_t outer = out.png ? shape.size() - 3 : 1;
   out.count = product(shape.first(outer));
   out.frames = outer == 2 ? shape[1] : 0;
@@ -87,18 +87,23 @@ bool DenoiseMessages::next_part(const FloatArray& values, bool pixels, v1::Outpu
   return true;
 }
 
-// [n, steps, width]
-bool DenoiseMessages::next_actions(const FloatArray& values, v1::Actions& out) {
+// Values are [n, horizon, width].
+bool DenoiseMessages::next_actions(const JobResult& result, v1::Actions& out) {
+  const FloatArray& values = result.values;
   if (values.shape.size() != 3 || output_ >= values.shape[0]) return false;
-  const int64_t steps = values.shape[1], width = values.shape[2];
+  const int64_t horizon = values.shape[1], width = values.shape[2];
+  const bool all = wanted_.whole_horizon || result.action_count == 0;
+  const int64_t first = all ? 0 : result.first_action;
+  const int64_t steps = all ? horizon : result.action_count;
   const int64_t fits = std::max<int64_t>(1, kPartBytes / (sizeof(float) * width));
   const int64_t rows = std::min(steps - row_, fits);
   out.set_sample(static_cast<int32_t>(output_));
   out.set_first_step(static_cast<int32_t>(row_));
+  out.set_horizon_step(static_cast<int32_t>(first + row_));
   v1::Tensor& tensor = *out.mutable_values();
   tensor.add_shape(rows);
   tensor.add_shape(width);
-  const float* const begin = values.values.data() + (output_ * steps + row_) * width;
+  const float* const begin = values.values.data() + (output_ * horizon + first + row_) * width;
   tensor.mutable_values()->Add(begin, begin + rows * width);
   row_ += rows;
   if (row_ == steps) {
@@ -121,9 +126,9 @@ bool DenoiseMessages::next_trace(const JobResult& result, v1::DenoiseTrace& out)
 }
 
 void DenoiseMessages::next_of(const JobResult& result, v1::DenoiseEvent& out) {
-  if (work_ == DiffusionWork::kAction) {
-    if (next_actions(result.values, *out.mutable_actions())) return;
-  } else if (next_part(result.values, /*pixels=*/!latents_, *out.mutable_result())) {
+  if (wanted_.work == DiffusionWork::kAction) {
+    if (next_actions(result, *out.mutable_actions())) return;
+  } else if (next_part(result.values, /*pixels=*/!wanted_.latents, *out.mutable_result())) {
     return;
   }
   if (next_trace(result, *out.mutable_trace())) return;

@@ -13,14 +13,21 @@
 
 namespace tessera {
 
+// What of a result leaves, and how.
+struct DenoiseOutput {
+  DiffusionWork work = DiffusionWork::kImage;
+  bool png = true;             // pixels as PNG
+  bool latents = false;        // the result is no pixels
+  bool whole_horizon = false;  // actions that are not to be executed as well
+};
+
 class DenoiseMessages {
  public:
   // Data of a part; leaves room below the 1 MiB that no message exceeds.
   static constexpr size_t kPartBytes = 512 << 10;
 
-  // `png`: pixels leave as PNG; `latents`: the result is no pixels.
-  DenoiseMessages(RequestId id, DiffusionWork work, bool png, bool latents)
-      : id_(std::move(id)), work_(work), png_(png), latents_(latents) {}
+  DenoiseMessages(RequestId id, const DenoiseOutput& output)
+      : id_(std::move(id)), wanted_(output) {}
 
   // REQUIRES: done(), that is, next() has given all of the event before.
   void load(DiffusionEvent event);
@@ -41,13 +48,12 @@ class DenoiseMessages {
 
   // False when all parts of `values` have been given.
   bool next_part(const FloatArray& values, bool pixels, v1::OutputChunk& out);
-  bool next_actions(const FloatArray& values, v1::Actions& out);
+  bool next_actions(const JobResult& result, v1::Actions& out);
   bool next_trace(const JobResult& result, v1::DenoiseTrace& out);
   void next_of(const JobResult& result, v1::DenoiseEvent& out);
 
   const RequestId id_;
-  const DiffusionWork work_;
-  const bool png_, latents_;
+  const DenoiseOutput wanted_;
   std::optional<DiffusionEvent> event_;
   int64_t output_ = 0;    // the one under way
   std::string data_;      // its bytes

@@ -88,10 +88,10 @@ absl::Status map_denoising(const v1::Denoising& wire, DiffusionRequest& out) {
 }
 
 absl::Status map_output(const v1::PictureOutput& wire, DenoiseRequest& out) {
-  out.core.latents_only = wire.latents();
+  out.core.latents_only = out.output.latents = wire.latents();
   out.core.trace = wire.trace();
   out.core.preview_steps = wire.preview_steps();
-  if (wire.has_png()) out.png = wire.png();
+  if (wire.has_png()) out.output.png = wire.png();
   if (out.core.preview_steps < 0)
     return invalid("output.preview_steps",
                    absl::StrCat("is ", out.core.preview_steps, ", must be at least 0"));
@@ -157,14 +157,14 @@ absl::Status map_pictures(const Wire& wire, DenoiseRequest& out) {
 
 absl::StatusOr<DenoiseRequest> to_denoise_request(const v1::GenerateImageRequest& wire) {
   DenoiseRequest request;
-  request.work = DiffusionWork::kImage;
+  request.output.work = DiffusionWork::kImage;
   if (absl::Status status = map_pictures(wire, request); !status.ok()) return status;
   return request;
 }
 
 absl::StatusOr<DenoiseRequest> to_denoise_request(const v1::GenerateVideoRequest& wire) {
   DenoiseRequest request;
-  request.work = DiffusionWork::kVideo;
+  request.output.work = DiffusionWork::kVideo;
   if (absl::Status status = map_pictures(wire, request); !status.ok()) return status;
   if (wire.has_frames()) request.core.frames = wire.frames();
   return request;
@@ -172,7 +172,7 @@ absl::StatusOr<DenoiseRequest> to_denoise_request(const v1::GenerateVideoRequest
 
 absl::StatusOr<DenoiseRequest> to_denoise_request(const v1::PredictActionRequest& wire) {
   DenoiseRequest request;
-  request.work = DiffusionWork::kAction;
+  request.output.work = DiffusionWork::kAction;
   absl::Status status = map_common(wire, request.core);
   if (status.ok() && !wire.has_observations()) status = invalid("observations", "is missing");
   if (status.ok())
@@ -180,6 +180,7 @@ absl::StatusOr<DenoiseRequest> to_denoise_request(const v1::PredictActionRequest
                         request.core.condition.emplace<ObservationCondition>().observations);
   if (!status.ok()) return status;
   request.core.trace = wire.trace();
+  request.output.whole_horizon = wire.whole_horizon();
   return request;
 }
 

@@ -5,15 +5,14 @@
 
 #include "absl/status/statusor.h"
 #include "engine/api/diffusion.h"
-#include "server/grpc/engines.h"
+#include "server/grpc/denoise_messages.h"
 #include "tessera/v1/generation.pb.h"
 
 namespace tessera {
 
 struct DenoiseRequest {
   DiffusionRequest core;
-  DiffusionWork work = DiffusionWork::kImage;
-  bool png = true;  // pixels leave as PNG
+  DenoiseOutput output;
 };
 
 // INVALID_ARGUMENT or UNIMPLEMENTED, with the field. An absent id stays empty.

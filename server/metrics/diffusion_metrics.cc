@@ -62,10 +62,20 @@ struct DiffusionMetrics::Series {
   }
   Counter& end_of(const std::string& outcome) { return ends.Add(with("outcome", outcome)); }
   Counter& decision(const std::string& name) { return branches.Add(with("decision", name)); }
-  void add_kind(const std::string& kind, const char* decision, int64_t count) {
-    Labels all = with("decision", decision);
-    all["kind"] = kind;
-    kind_branches.Add(all).Increment(static_cast<double>(count));
+  // Engine thread.
+  void add_kind(const std::string& kind, const BranchCounts& counts) {
+    KindCounters& counters = kinds[kind];
+    if (counters.computed == nullptr) {
+      const auto make = [&](const char* decision) {
+        Labels all = with("decision", decision);
+        all["kind"] = kind;
+        return &kind_branches.Add(all);
+      };
+      counters = {make("computed"), make("kept"), make("reused")};
+    }
+    counters.computed->Increment(static_cast<double>(counts.computed));
+    counters.kept->Increment(static_cast<double>(counts.kept));
+    counters.reused->Increment(static_cast<double>(counts.reused));
   }
   Labels with(const std::string& name, const std::string& value) const {
     Labels all = labels;
@@ -73,8 +83,13 @@ struct DiffusionMetrics::Series {
     return all;
   }
 
+  struct KindCounters {
+    Counter *computed = nullptr, *kept = nullptr, *reused = nullptr;
+  };
+
   const Labels labels;
   prometheus::Registry& registry;
+  std::map<std::string, KindCounters> kinds;  // those reported so far; engine thread
   std::mutex load_mutex;
   std::function<DiffusionLoad()> load_of_engine;  // guarded by load_mutex
 
@@ -115,17 +130,15 @@ struct DiffusionMetrics::Series {
   prometheus::Family<Counter>& branches =
       prometheus::BuildCounter()
           .Name("tessera_diffusion_branches_total")
-          .Help("Branches of the network in job steps, computed or reused.")
+          .Help("Branches of the network in job steps: computed, computed and kept, or reused.")
           .Register(registry);
   Counter& computed = decision("computed");
   Counter& reused = decision("reused");
-  Counter& kept = counter("tessera_diffusion_outputs_kept_total",
-                          "Outputs of branches, or of ranges of blocks, stored for later steps.");
-  prometheus::Family<Counter>& kind_branches =
-      prometheus::BuildCounter()
-          .Name("tessera_diffusion_kind_branches_total")
-          .Help("Branches by kind, computed or reused; kept counts outputs stored for later steps.")
-          .Register(registry);
+  Counter& kept = decision("kept");
+  prometheus::Family<Counter>& kind_branches = prometheus::BuildCounter()
+                                                   .Name("tessera_diffusion_kind_branches_total")
+                                                   .Help("The same by kind of branch.")
+                                                   .Register(registry);
 };
 
 DiffusionMetrics::DiffusionMetrics(const std::string& model_name, prometheus::Registry& registry)
@@ -170,11 +183,7 @@ void DiffusionMetrics::on_denoise(const DenoiseReport& report) {
   s.computed.Increment(static_cast<double>(report.computed));
   s.kept.Increment(static_cast<double>(report.kept));
   s.reused.Increment(static_cast<double>(report.reused));
-  for (const auto& [kind, counts] : report.kinds) {
-    s.add_kind(kind, "computed", counts.computed);
-    s.add_kind(kind, "kept", counts.kept);
-    s.add_kind(kind, "reused", counts.reused);
-  }
+  for (const auto& [kind, counts] : report.kinds) s.add_kind(kind, counts);
   s.step_seconds.Observe(report.device_seconds);
   if (report.predicted_seconds > 0)
     s.step_ratio.Observe(report.device_seconds / report.predicted_seconds);

@@ -56,7 +56,8 @@ class Display {
   std::string stats() const {
     const v1::DenoiseTimings& times = completed_.timings();
     const v1::DenoiseUsage& usage = completed_.usage();
-    const auto branches = static_cast<double>(usage.branches_computed() + usage.branches_reused());
+    const auto branches = static_cast<double>(usage.branches_computed() + usage.branches_kept() +
+                                              usage.branches_reused());
     std::string text = absl::StrFormat(
         "queue %.3f s, condition %.3f s, denoise %.3f s, decode %.3f s, "
         "all %.3f s",

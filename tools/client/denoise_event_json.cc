@@ -23,8 +23,8 @@ void put_part(Json& out, const v1::OutputChunk& part, const std::string& file) {
 void put_completed(Json& out, const v1::DenoiseCompleted& completed) {
   const v1::DenoiseUsage& usage = completed.usage();
   out["usage"] = {{"branches_computed", usage.branches_computed()},
+                  {"branches_kept", usage.branches_kept()},
                   {"branches_reused", usage.branches_reused()},
-                  {"outputs_kept", usage.outputs_kept()},
                   {"feature_bytes_most", usage.feature_bytes_most()}};
   const v1::DenoiseTimings& timings = completed.timings();
   out["timings"] = {{"queue_seconds", timings.queue_seconds()},
@@ -58,6 +58,7 @@ const char* put_event(Json& out, const v1::DenoiseEvent& event, const std::strin
     case v1::DenoiseEvent::kActions:
       out["sample"] = event.actions().sample();
       out["first_step"] = event.actions().first_step();
+      out["horizon_step"] = event.actions().horizon_step();
       out["values"] = Json::parse(tensor_json(event.actions().values()));
       return "actions";
     case v1::DenoiseEvent::kTrace:

@@ -214,6 +214,11 @@ std::vector<Option> act_rows(DenoiseOptions& options, Pending& pending) {
                     return absl::OkStatus();
                   },
                   "What to show:"});
+  rows.push_back({"--whole-horizon", "", "also the steps that are not to be executed",
+                  [&request](const std::string&) {
+                    request.set_whole_horizon(true);
+                    return absl::OkStatus();
+                  }});
   add_service(options, request, rows);
   return rows;
 }

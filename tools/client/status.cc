@@ -71,7 +71,8 @@ void show_diffusion_model(const std::string& metrics, const std::string& model, 
         ", job memory: %.0f %% used",
         100 * number_of(of_model("tessera_diffusion_job_memory_used_bytes")) / bytes);
   const double reused = number_of(of_model("tessera_diffusion_branches_total", "reused"));
-  const double all = reused + number_of(of_model("tessera_diffusion_branches_total", "computed"));
+  const double all = reused + number_of(of_model("tessera_diffusion_branches_total", "computed")) +
+                     number_of(of_model("tessera_diffusion_branches_total", "kept"));
   if (all > 0) out << absl::StrFormat(", reused so far: %.0f %%", 100 * reused / all);
   out << '\n';
 }

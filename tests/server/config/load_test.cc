@@ -282,7 +282,7 @@ TEST(Load, FromFilesAndFlags) {
   EXPECT_EQ(loaded->config.engine.model.name, "other");
   EXPECT_EQ(load_config({.file = file, .model = "/x", .sets = {}})->config.engine.model.path, "/x");
   const auto both =
-      load_config({.file = file, .model = "", .sets = {}, .diffusion_models = {"/d", "/e"}});
+      load_config({.file = file, .model = "", .diffusion_models = {"/d", "/e"}, .sets = {}});
   ASSERT_TRUE(both.ok()) << both.status();
   ASSERT_EQ(both->config.diffusion_models.size(), 2u);
   EXPECT_EQ(both->config.diffusion_models[1].path, "/e");

@@ -18,8 +18,8 @@ constexpr size_t kMessageMax = 1 << 20;
 constexpr char kPngHead[] = "\x89PNG\r\n";
 
 std::vector<v1::DenoiseEvent> wire(DiffusionEvent event, DiffusionWork work, bool png,
-                                   bool latents = false) {
-  DenoiseMessages messages("r1", work, png, latents);
+                                   bool latents = false, bool whole_horizon = false) {
+  DenoiseMessages messages("r1", {work, png, latents, whole_horizon});
   messages.load(std::move(event));
   std::vector<v1::DenoiseEvent> all;
   while (!messages.done()) {
@@ -77,7 +77,7 @@ TEST(DenoiseMessages, EachPictureIsAFile) {
   ASSERT_EQ(files.size(), 2u);
   EXPECT_THAT(files.at({1, 0}), StartsWith(kPngHead));
   EXPECT_EQ(events[2].completed().usage().branches_reused(), 5);
-  EXPECT_EQ(events[2].completed().usage().outputs_kept(), 4);
+  EXPECT_EQ(events[2].completed().usage().branches_kept(), 4);
   EXPECT_EQ(events[2].completed().usage().feature_bytes_most(), 99);
   EXPECT_EQ(events[2].completed().timings().decode_seconds(), 0.25);
 }
@@ -132,6 +132,21 @@ TEST(DenoiseMessages, ActionsAreNumbers) {
   EXPECT_EQ(events[1].actions().sample(), 1);
   EXPECT_THAT(events[1].actions().values().shape(), ElementsAre(3, 2));
   EXPECT_FLOAT_EQ(events[1].actions().values().values(0), 0.06f);
+}
+
+TEST(DenoiseMessages, OnlyActionsToBeExecutedUnlessAllAreAskedFor) {
+  JobResult result;
+  result.values = counted({2, 5, 2});
+  result.first_action = 1;
+  result.action_count = 3;
+  const auto some = wire(result, DiffusionWork::kAction, true);
+  ASSERT_EQ(some.size(), 3u);
+  EXPECT_EQ(some[1].actions().first_step(), 0);
+  EXPECT_EQ(some[1].actions().horizon_step(), 1);
+  EXPECT_THAT(some[1].actions().values().shape(), ElementsAre(3, 2));
+  EXPECT_FLOAT_EQ(some[1].actions().values().values(0), 0.12f);
+  const auto all = wire(result, DiffusionWork::kAction, true, false, /*whole_horizon=*/true);
+  EXPECT_THAT(all[0].actions().values().shape(), ElementsAre(5, 2));
 }
 
 TEST(DenoiseMessages, LongActionsAreCutByRows) {

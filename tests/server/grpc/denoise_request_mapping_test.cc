@@ -48,8 +48,8 @@ TEST(DenoiseRequestMapping, EveryFieldArrives) {
   const auto mapped = to_denoise_request(wire);
   ASSERT_TRUE(mapped.ok()) << mapped.status();
   const DiffusionRequest& r = mapped->core;
-  EXPECT_EQ(mapped->work, DiffusionWork::kImage);
-  EXPECT_FALSE(mapped->png);
+  EXPECT_EQ(mapped->output.work, DiffusionWork::kImage);
+  EXPECT_FALSE(mapped->output.png);
   EXPECT_EQ(r.id, "id");
   EXPECT_EQ(r.model, "m");
   EXPECT_EQ(std::get<ClassCondition>(r.condition).label, 7);
@@ -78,7 +78,7 @@ TEST(DenoiseRequestMapping, AbsentIsNeverZero) {
   const auto mapped = to_denoise_request(wire);
   ASSERT_TRUE(mapped.ok());
   const DiffusionRequest& r = mapped->core;
-  EXPECT_TRUE(mapped->png);
+  EXPECT_TRUE(mapped->output.png);
   EXPECT_FALSE(r.height || r.width || r.frames || r.n || r.seed || r.noise || r.latents ||
                r.solver || r.steps || r.guidance_scale || r.eta);
   EXPECT_TRUE(r.policies.empty() && r.timesteps.empty() && r.sigmas.empty());
@@ -95,7 +95,7 @@ TEST(DenoiseRequestMapping, PromptsAndEmbeddings) {
   wire.set_frames(8);
   auto mapped = to_denoise_request(wire);
   ASSERT_TRUE(mapped.ok()) << mapped.status();
-  EXPECT_EQ(mapped->work, DiffusionWork::kVideo);
+  EXPECT_EQ(mapped->output.work, DiffusionWork::kVideo);
   EXPECT_EQ(std::get<PromptCondition>(mapped->core.condition).negative_prompt, "a cube");
   EXPECT_EQ(mapped->core.frames, 8);
   v1::PromptEmbeddings& embeddings = *wire.mutable_embeddings();
@@ -114,7 +114,7 @@ TEST(DenoiseRequestMapping, PromptsAndEmbeddings) {
 TEST(DenoiseRequestMapping, Observations) {
   const auto mapped = to_denoise_request(action_request("a"));
   ASSERT_TRUE(mapped.ok());
-  EXPECT_EQ(mapped->work, DiffusionWork::kAction);
+  EXPECT_EQ(mapped->output.work, DiffusionWork::kAction);
   EXPECT_THAT(std::get<ObservationCondition>(mapped->core.condition).observations.values,
               ElementsAre(0.25f, 0.5f));
 }

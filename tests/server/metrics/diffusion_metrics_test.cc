@@ -37,10 +37,10 @@ TEST(DiffusionMetrics, SeriesExistFromTheStart) {
        {"tessera_diffusion_jobs_running", "tessera_diffusion_jobs_waiting",
         "tessera_diffusion_job_memory_bytes", "tessera_diffusion_job_memory_used_bytes",
         "tessera_diffusion_feature_memory_used_bytes", "tessera_diffusion_steps_total",
-        "tessera_diffusion_job_steps_total", "tessera_diffusion_outputs_kept_total",
-        "tessera_diffusion_step_seconds_count", "tessera_diffusion_step_time_ratio_count",
-        "tessera_diffusion_queue_seconds_count", "tessera_diffusion_denoise_seconds_count",
-        "tessera_diffusion_decode_seconds_count", "tessera_diffusion_job_seconds_count"})
+        "tessera_diffusion_job_steps_total", "tessera_diffusion_step_seconds_count",
+        "tessera_diffusion_step_time_ratio_count", "tessera_diffusion_queue_seconds_count",
+        "tessera_diffusion_denoise_seconds_count", "tessera_diffusion_decode_seconds_count",
+        "tessera_diffusion_job_seconds_count"})
     EXPECT_EQ(of(metrics, name), 0) << name;
   for (const char* outcome : {"done", "cancelled", "error", "deadline"})
     EXPECT_EQ(
@@ -66,9 +66,9 @@ TEST(DiffusionMetrics, StepsAddUp) {
   model.on_denoise(report);
   EXPECT_EQ(of(metrics, "tessera_diffusion_steps_total"), 2);
   EXPECT_EQ(of(metrics, "tessera_diffusion_job_steps_total"), 6);
-  EXPECT_EQ(of(metrics, "tessera_diffusion_outputs_kept_total"), 10);
   const std::string branches = "tessera_diffusion_branches_total{decision=\"";
   EXPECT_EQ(value(metrics, branches + "computed\",model_name=\"d\"}"), 60);
+  EXPECT_EQ(value(metrics, branches + "kept\",model_name=\"d\"}"), 10);
   EXPECT_EQ(value(metrics, branches + "reused\",model_name=\"d\"}"), 20);
   EXPECT_EQ(value(metrics,
                   "tessera_diffusion_kind_branches_total{decision=\"reused\",kind=\"self\","

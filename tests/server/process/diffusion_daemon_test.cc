@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "gmock/gmock.h"
 #include "nlohmann/json.hpp"
@@ -92,6 +93,60 @@ TEST(DiffusionDaemon, MakesThePixelsOfDiffusers) {
   ASSERT_EQ(picture.wait(), 0) << picture.err();
   EXPECT_THAT(picture.out(), HasSubstr("c.png"));
   EXPECT_GT(std::filesystem::file_size(at + "/c.png"), 1000u);
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST(DiffusionDaemon, ServesPicturesFromPromptsVideosAndActionsSideBySide) {
+  const TemporaryFolder place;
+  const std::string at = place.path().string();
+  const Daemon daemon = daemon_with({"pixart", "latte", "policy"});
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: pixart, latte, policy")) << server.err();
+
+  ChildProcess image(client(daemon, "image",
+                            {"a red ball", "--steps", "4", "--seed", "7", "--json", "--trace",
+                             "--out", at + "/ball.png"}));
+  ASSERT_EQ(image.wait(), 0) << image.err();
+  std::istringstream lines(image.out());
+  Json trace, completed;
+  for (std::string line; std::getline(lines, line);) {
+    const Json event = Json::parse(line);
+    if (event["event"] == "trace") trace = event["steps"];
+    if (event["event"] == "completed") completed = event;
+  }
+  EXPECT_EQ(trace.size(), 4u);
+  EXPECT_GT(completed["usage"]["branches_computed"], 0);
+  EXPECT_TRUE(std::filesystem::exists(at + "/ball.png"));
+
+  const GoldenTensors video(folder("latte") + "/golden.safetensors");
+  std::ofstream(at + "/embeddings.json") << "{}";
+  write_json(at + "/prompt.json", video.shape("run_0.prompt"), video.get("run_0.prompt"));
+  std::ifstream prompt(at + "/prompt.json");
+  std::ofstream(at + "/embeddings.json") << "{\"prompt\": " << prompt.rdbuf() << "}";
+  ChildProcess clip(
+      client(daemon, "video",
+             {"--embeddings", at + "/embeddings.json", "--steps", "2", "--out", at + "/clip"}));
+  ASSERT_EQ(clip.wait(), 0) << clip.err();
+  EXPECT_TRUE(std::filesystem::exists(at + "/clip/frame_0001.png"));
+
+  const GoldenTensors policy(folder("policy") + "/golden.safetensors");
+  write_json(at + "/seen.json", policy.shape("run_0.observation"), policy.get("run_0.observation"));
+  const std::string steps = std::to_string(policy.shape("run_0.timesteps")[0]);
+  const std::string seed = std::to_string(policy.get<int64_t>("run_0.seed")[0]);
+  ChildProcess act(
+      client(daemon, "act",
+             {at + "/seen.json", "--steps", steps, "--seed", seed, "--noise", "torch_cpu"}));
+  ASSERT_EQ(act.wait(), 0) << act.err();
+  std::vector<float> answer;
+  for (const Json& step : Json::parse(act.out())) {
+    for (const Json& value : step) answer.push_back(value.get<float>());
+  }
+  EXPECT_LT(worst(answer, policy.get("run_0.answer")), 1e-3);
+
+  ChildProcess status(client(daemon, "status", {"--metrics-address", daemon.metrics_address}));
+  EXPECT_EQ(status.wait(), 0);
+  EXPECT_THAT(status.out(), HasSubstr("model: latte (LattePipeline, prompt)"));
   server.signal(SIGTERM);
   EXPECT_EQ(server.wait(), 0);
 }
