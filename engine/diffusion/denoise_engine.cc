@@ -451,10 +451,12 @@ void DenoiseEngine::publish_load() {
   load_.running = static_cast<int64_t>(encoding_.size() + running_.size() + decoding_.size());
   load_.waiting = static_cast<int64_t>(waiting_.size());
   load_.job_bytes_total = parts_.job_bytes;
-  load_.job_bytes_used =
-      static_cast<int64_t>(sizeof(float)) *
-      (used.floats +
-       (used.context_rows + used.feature_blocks * kFeatureBlockRows) * parts_.rules.facts.width);
+  const int64_t row_bytes = static_cast<int64_t>(sizeof(float)) * parts_.rules.facts.width;
+  const int64_t block_bytes = kFeatureBlockRows * row_bytes;
+  load_.job_bytes_used = static_cast<int64_t>(sizeof(float)) * used.floats +
+                         used.context_rows * row_bytes + used.feature_blocks * block_bytes;
+  load_.feature_bytes_total = parts_.pools.feature_blocks * block_bytes;
+  load_.feature_bytes_used = used.feature_blocks * block_bytes;
 }
 
 double DenoiseEngine::predicted_seconds_left(const Job& job) const {

@@ -57,6 +57,11 @@ DenoiseReport DenoiseStep::run() {
     sample.job->guidance->observe(static_cast<int>(sample.index), sample.job->step,
                                   Probes::products(comparison.sums, which));
   }
+  for (size_t kind = 0; kind < by_kind_.size(); ++kind) {
+    const BranchCounts& counts = by_kind_[kind];
+    if (counts.computed + counts.kept + counts.reused > 0)
+      report_.kinds[site_kind_name(static_cast<SiteKind>(kind))] = counts;
+  }
   return report_;
 }
 
@@ -179,22 +184,25 @@ void DenoiseStep::settle(const Sample& sample) {
 
 // What the job did, to its summary and trace and to the report.
 void DenoiseStep::tell(Job& job, std::span<const Sample> samples) {
+  const std::vector<CacheSite>& sites = rules_.policies.network.sites;
   std::string trace;
   for (const Sample& sample : samples) {
-    VerdictCounts counts{.computed = rules_.sites};
-    std::string letters(rules_.sites, 'C');
-    if (sample.verdicts.has_value()) {
-      counts = sample.verdicts->counts();
-      letters = sample.verdicts->letters();
-    }
     const auto segments = static_cast<int64_t>(sample.segments);
-    const auto add = [&](auto& sums) {
-      sums.computed += segments * counts.computed;
-      sums.kept += segments * counts.kept;
-      sums.reused += segments * counts.reused;
-    };
-    add(job.summary);
-    add(report_);
+    for (int site = 0; site < rules_.sites; ++site) {
+      const VerdictCounts counts = sample.verdicts.has_value() ? sample.verdicts->counts(site)
+                                                               : VerdictCounts{.computed = 1};
+      const auto add = [&](auto& sums) {
+        sums.computed += segments * counts.computed;
+        sums.kept += segments * counts.kept;
+        sums.reused += segments * counts.reused;
+      };
+      add(job.summary);
+      add(report_);
+      add(by_kind_[static_cast<size_t>(sites[site].kind)]);
+    }
+    if (!job.request.trace) continue;
+    std::string letters(rules_.sites, 'C');
+    if (sample.verdicts.has_value()) letters = sample.verdicts->letters();
     if (sample.segments < job.branches.size()) letters += ":c";
     if (!trace.empty()) trace += ' ';
     trace += letters;

@@ -5,6 +5,7 @@
 // all who ask there are measured in one go, and the rest of the step is laid out anew.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <vector>
@@ -57,6 +58,7 @@ class DenoiseStep {
   std::vector<Sample> samples_;
   DenoisePlan plan_;
   DenoiseReport report_;
+  std::array<BranchCounts, static_cast<size_t>(SiteKind::kMlpContext) + 1> by_kind_;  // the same
 };
 
 }  // namespace tessera

@@ -70,18 +70,22 @@ FeatureVerdict StepVerdicts::at_site(int site) const {
 }
 
 VerdictCounts StepVerdicts::counts() const {
-  VerdictCounts counts;
+  VerdictCounts all;
   for (int site = 0; site < plan_->sites; ++site) {
-    const FeatureVerdict verdict = at_site(site);
-    if (verdict == FeatureVerdict::kReuse || verdict == FeatureVerdict::kSkip) {
-      ++counts.reused;
-    } else {
-      const bool kept = verdict == FeatureVerdict::kComputeAndKeep ||
-                        in_range(network_->sites[site].block, CacheVerdict::kComputeAndKeep);
-      ++(kept ? counts.kept : counts.computed);
-    }
+    const VerdictCounts one = counts(site);
+    all.computed += one.computed;
+    all.kept += one.kept;
+    all.reused += one.reused;
   }
-  return counts;
+  return all;
+}
+
+VerdictCounts StepVerdicts::counts(int site) const {
+  const FeatureVerdict verdict = at_site(site);
+  if (verdict == FeatureVerdict::kReuse || verdict == FeatureVerdict::kSkip) return {.reused = 1};
+  const bool kept = verdict == FeatureVerdict::kComputeAndKeep ||
+                    in_range(network_->sites[site].block, CacheVerdict::kComputeAndKeep);
+  return kept ? VerdictCounts{.kept = 1} : VerdictCounts{.computed = 1};
 }
 
 std::string StepVerdicts::letters() const {

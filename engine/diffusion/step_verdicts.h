@@ -30,6 +30,7 @@ class StepVerdicts {
   // At a site of the network, in or out of a reused range; what is asked counts as computed.
   FeatureVerdict at_site(int site) const;
   VerdictCounts counts() const;
+  VerdictCounts counts(int site) const;  // of this branch alone
   // A letter per site: C computed, K computed and kept, R reused, - not run; where there are
   // ranges, then | and the same for each.
   std::string letters() const;

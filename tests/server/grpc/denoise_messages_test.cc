@@ -66,7 +66,7 @@ TEST(DenoiseMessages, PositionAndStep) {
 TEST(DenoiseMessages, EachPictureIsAFile) {
   JobResult result;
   result.values = counted({2, 3, 4, 5});
-  result.summary = {.computed = 10, .reused = 5, .kept = 4, .feature_bytes_most = 99};
+  result.summary = {.computed = 10, .kept = 4, .reused = 5, .feature_bytes_most = 99};
   result.timings.decode_seconds = 0.25;
   const auto events = wire(result, DiffusionWork::kImage, true);
   ASSERT_EQ(events.size(), 3u);

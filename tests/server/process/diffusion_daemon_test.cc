@@ -11,11 +11,14 @@
 #include "support/daemon.h"
 #include "support/golden_tensors.h"
 #include "support/temporary_folder.h"
+#include "tools/client/http_get.h"
+#include "tools/client/status.h"
 
 namespace tessera {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using Json = nlohmann::json;
 
 std::string folder(const std::string& name) {
@@ -147,6 +150,33 @@ TEST(DiffusionDaemon, ServesPicturesFromPromptsVideosAndActionsSideBySide) {
   ChildProcess status(client(daemon, "status", {"--metrics-address", daemon.metrics_address}));
   EXPECT_EQ(status.wait(), 0);
   EXPECT_THAT(status.out(), HasSubstr("model: latte (LattePipeline, prompt)"));
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+TEST(DiffusionDaemon, TellsWhatWasReusedAndShowsPreviews) {
+  const TemporaryFolder place;
+  const std::string at = place.path().string();
+  const Daemon daemon = daemon_with({"dit"});
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: dit")) << server.err();
+  ChildProcess image(client(daemon, "image",
+                            {"--class", "3", "--steps", "6", "--policy", "uniform_reuse",
+                             "--preview", "2", "--stats", "--out", at + "/a.png"}));
+  ASSERT_EQ(image.wait(), 0) << image.err();
+  EXPECT_THAT(image.err(), HasSubstr("branches reused"));
+  EXPECT_THAT(image.err(), Not(HasSubstr(" 0.0 % of")));
+  EXPECT_TRUE(std::filesystem::exists(at + "/a.preview.png"));
+  ChildProcess wrong(client(daemon, "image", {"--class", "3", "--policy", "nothing"}));
+  EXPECT_EQ(wrong.wait(), 1);
+  EXPECT_THAT(wrong.err(), HasSubstr("nothing"));
+  const auto metrics = http_get(daemon.metrics_address, "/metrics", 10);
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  double reused = 0;
+  for (const MetricLine& line : find_metrics(*metrics, "tessera_diffusion_kind_branches_total")) {
+    if (line.label("decision") == "reused") reused += std::stod(line.value);
+  }
+  EXPECT_GT(reused, 0);
   server.signal(SIGTERM);
   EXPECT_EQ(server.wait(), 0);
 }
