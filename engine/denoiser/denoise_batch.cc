@@ -212,7 +212,7 @@ class SiteLayout {
     if (!site.adds) return all;
     for (const bool gated : {false, true}) {
       std::vector<int32_t> from, kept_slots, kept_modulation, to, slots, modulation;
-      std::map<int32_t, int32_t> output_row;  // stream row -> row of the branch's output
+      std::vector<int32_t> output_row;  // by row of the stream: of the branch's output
       for (size_t which = 0; which < plan_.segments.size(); ++which) {
         const SiteDecision& decision = decision_at(plan_.segments[which], index);
         if (decision.blocks.empty() || decision.gated != gated) continue;
@@ -221,12 +221,13 @@ class SiteLayout {
         const int32_t count = site.context ? segment.context_count : segment.row_count;
         const bool reuse = decision.verdict == FeatureVerdict::kReuse;
         if (!reuse && output_row.empty()) {
+          output_row.assign(batch_.rows, -1);
           for (size_t row = 0; row < computing.size(); ++row) {
             output_row[computing[row]] = static_cast<int32_t>(row);
           }
         }
         for (int32_t at = 0; at < count; ++at) {
-          (reuse ? to : from).push_back(reuse ? first + at : output_row.at(first + at));
+          (reuse ? to : from).push_back(reuse ? first + at : output_row[first + at]);
           (reuse ? slots : kept_slots).push_back(slot_of(decision.blocks, at));
           (reuse ? modulation : kept_modulation).push_back(segment.modulation);
         }
