@@ -32,27 +32,6 @@ JobResult run_alone(DiffusionEngine& engine, const DiffusionRequest& request) {
   return job->result();
 }
 
-TEST(DiffusionPolicies, NeutralSettingsChangeNoBit) {
-  const auto engine = make_dit_engine({});
-  const std::vector<float> plain = run_alone(*engine, request_of("a", 11, {})).values.values;
-  const std::vector<Policies> neutral = {
-      {{"pab", {{"spatial_range", int64_t{1}}}}},
-      {{"pab", {{"spatial_low", 800.0}, {"spatial_high", 100.0}}}},
-      {{"delta_cache", {{"interval", int64_t{1}}}}},
-      {{"delta_cache", {{"cached_blocks", int64_t{0}}}}},
-      {{"first_block_cache", {{"threshold", -0.5}}}},
-      {{"uniform_reuse", {{"interval", int64_t{1}}}}},
-      {{"adaptive_guidance", {{"threshold", 1.5}}}}};
-  for (const Policies& policies : neutral) {
-    const JobResult result = run_alone(*engine, request_of("a", 11, policies));
-    EXPECT_EQ(result.values.values, plain) << policies.begin()->first;
-    EXPECT_EQ(result.summary.reused, 0);
-    EXPECT_EQ(result.summary.kept, 0);
-    EXPECT_EQ(result.summary.feature_bytes_most, 0);
-    for (const std::string& step : result.trace) EXPECT_EQ(step, "CCCCCC");
-  }
-}
-
 // A cut that is asked but never reuses computes what a job without policy computes.
 TEST(DiffusionPolicies, AskingAloneChangesNoBit) {
   const auto engine = make_dit_engine({});
@@ -182,6 +161,40 @@ TEST_P(PoliciesInCompany, ChangeNoBitOfAnother) {
       EXPECT_EQ(together.summary.reused, alone[which].summary.reused);
     }
     EXPECT_EQ(engine->load().job_bytes_used, 0);
+  }
+}
+
+TEST_P(PoliciesInCompany, NeutralSettingsChangeNoBit) {
+  const Model& model = GetParam();
+  const auto engine = make_engine(model.name, model.shape, {});
+  const auto run = [&](const Policies& policies) {
+    DiffusionRequest request = request_of("a", 7, policies);
+    set_condition(model, 3, request);
+    return run_alone(*engine, request);
+  };
+  const JobResult plain = run({});
+  std::vector<Policies> neutral = {{{"pab",
+                                     {{"spatial_range", int64_t{1}},
+                                      {"temporal_range", int64_t{1}},
+                                      {"cross_range", int64_t{1}}}}},
+                                   {{"pab",
+                                     {{"spatial_low", 800.0},
+                                      {"spatial_high", 100.0},
+                                      {"temporal_low", 1e6},
+                                      {"cross_low", 1e6}}}},
+                                   {{"delta_cache", {{"interval", int64_t{1}}}}},
+                                   {{"delta_cache", {{"cached_blocks", int64_t{0}}}}},
+                                   {{"first_block_cache", {{"threshold", -0.5}}}},
+                                   {{"uniform_reuse", {{"interval", int64_t{1}}}}},
+                                   {{"adaptive_guidance", {{"threshold", 1.5}}}}};
+  for (const Policies& policies : neutral) {
+    const JobResult result = run(policies);
+    EXPECT_EQ(result.values.values, plain.values.values) << policies.begin()->first;
+    EXPECT_EQ(result.trace, plain.trace);
+    EXPECT_EQ(result.trace[0], std::string(result.trace[0].size(), 'C'));
+    EXPECT_EQ(result.summary.reused, 0);
+    EXPECT_EQ(result.summary.kept, 0);
+    EXPECT_EQ(result.summary.feature_bytes_most, 0);
   }
 }
 
