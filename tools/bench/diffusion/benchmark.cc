@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "engine/weights/diffusers/diffusers_folder.h"
@@ -152,19 +153,20 @@ class Benchmark {
   absl::Status run_random(const std::string& name, bool video) {
     const auto shape = find_diffusion_shape(name);
     if (!shape.ok()) return shape.status();
-    const TemporaryModel folder;
-    if (folder.path().empty()) return absl::UnavailableError("cannot make a temporary folder");
+    auto folder = std::make_unique<TemporaryModel>();
+    if (folder->path().empty()) return absl::UnavailableError("cannot make a temporary folder");
     progress_("writing a random " + name);
     // The sizes of latents are no part of the weights. Told as trained, the daemon measures there.
-    const auto bytes = write_random_diffusion(*shape, {.folder = folder.path(),
+    const auto bytes = write_random_diffusion(*shape, {.folder = folder->path(),
                                                        .layers = options_.random_layers,
                                                        .side = kRandomSide,
                                                        .frames = kRandomFrames});
     if (!bytes.ok()) return bytes.status();
     const int frames = video ? kRandomFrames : 1;
     const StepSize size{frames, kRandomSide, kRandomSide, kRandomPromptRows};
-    const auto served = serve(folder.path(), size);
+    const auto served = serve(folder->path(), size);
     if (!served.ok()) return served.status();
+    folder.reset();  // the daemon has read it
     PictureSource source{.address = served->daemon->grpc_address(), .video = video};
     source.latents = true;
     if (video) {
