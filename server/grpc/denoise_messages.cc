@@ -27,6 +27,7 @@ void map_completed(const JobResult& result, v1::DenoiseCompleted& out) {
   usage.set_branches_kept(result.summary.kept);
   usage.set_branches_reused(result.summary.reused);
   usage.set_feature_bytes_most(result.summary.feature_bytes_most);
+  for (const std::string& note : result.notes) out.add_notes(sendable_message(note));
   v1::DenoiseTimings& timings = *out.mutable_timings();
   timings.set_queue_seconds(result.timings.queue_seconds);
   timings.set_condition_seconds(result.timings.condition_seconds);

@@ -53,6 +53,11 @@ class Display {
     out_.flush();
   }
 
+  // What the client should know of a call that went well.
+  const google::protobuf::RepeatedPtrField<std::string>& notes() const {
+    return completed_.notes();
+  }
+
   std::string stats() const {
     const v1::DenoiseTimings& times = completed_.timings();
     const v1::DenoiseUsage& usage = completed_.usage();
@@ -143,6 +148,7 @@ int run(const Command& command, const std::vector<std::string>& arguments, std::
   if (interrupt.happened()) return kInterrupted;
   if (!shown.ok()) return fail(err, shown);
   if (!status.ok()) return fail(err, status);
+  for (const std::string& note : display.notes()) err << "tessera: note: " << note << '\n';
   if (options->stats) err << display.stats() << '\n';
   return 0;
 }

@@ -32,6 +32,7 @@ void put_completed(Json& out, const v1::DenoiseCompleted& completed) {
                     {"denoise_seconds", timings.denoise_seconds()},
                     {"decode_seconds", timings.decode_seconds()},
                     {"total_seconds", timings.total_seconds()}};
+  if (!completed.notes().empty()) out["notes"] = completed.notes();
 }
 
 // The event's own fields; gives its name.

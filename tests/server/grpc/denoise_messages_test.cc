@@ -68,6 +68,7 @@ TEST(DenoiseMessages, EachPictureIsAFile) {
   result.values = counted({2, 3, 4, 5});
   result.summary = {.computed = 10, .kept = 4, .reused = 5, .feature_bytes_most = 99};
   result.timings.decode_seconds = 0.25;
+  result.notes = {"a range had no effect", "\xff"};
   const auto events = wire(result, DiffusionWork::kImage, true);
   ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(events[0].result().content_type(), "image/png");
@@ -80,6 +81,7 @@ TEST(DenoiseMessages, EachPictureIsAFile) {
   EXPECT_EQ(events[2].completed().usage().branches_kept(), 4);
   EXPECT_EQ(events[2].completed().usage().feature_bytes_most(), 99);
   EXPECT_EQ(events[2].completed().timings().decode_seconds(), 0.25);
+  EXPECT_THAT(events[2].completed().notes(), ElementsAre("a range had no effect", "?"));
 }
 
 TEST(DenoiseMessages, EachFrameIsAFile) {

@@ -55,6 +55,21 @@ TEST(Denoise, ImageWritesItsFilesAndNamesThem) {
   EXPECT_EQ(server.pictures.requests().at(0).n, 2);
 }
 
+TEST(Denoise, NotesOfPoliciesAreTold) {
+  DiffusionServer server;
+  server.arm.answer = [](FakeDiffusionEngine& engine, const DiffusionRequest& request) {
+    JobResult result;
+    result.values = {{1, 1, 1}, {0.5f}};
+    result.notes = {"a range had no effect"};
+    engine.post(request.id, std::move(result));
+  };
+  const Outcome plain = run(server, {"act", "[[1]]"});
+  EXPECT_EQ(plain.out, "[[0.5]]\n");
+  EXPECT_EQ(plain.err, "tessera: note: a range had no effect\n");
+  EXPECT_THAT(run(server, {"act", "[[1]]", "--json"}).out,
+              HasSubstr("\"notes\":[\"a range had no effect\"]"));
+}
+
 TEST(Denoise, VideoWritesNumberedFrames) {
   DiffusionServer server;
   server.videos.answer = giving({1, 3, 3, 8, 8});
