@@ -98,8 +98,18 @@ void Stream::wait_for_room(size_t bytes) const {
     // Room appears only just before a retirement, so that is what a sleeper waits for.
     const uint64_t retired = retired_.load(std::memory_order_acquire);
     if (fits()) return;
-    retired_.wait(retired, std::memory_order_acquire);
+    sleep_until_retired(retired + 1);
   }
+}
+
+// The lane stores what retired and then looks who waits; this side says what it waits for and then
+// looks what retired. In one order of all four, one of the two sees the other.
+void Stream::sleep_until_retired(uint64_t count) const {
+  awaited_.store(count);
+  for (uint64_t retired = retired_.load(); retired < count; retired = retired_.load()) {
+    retired_.wait(retired);
+  }
+  awaited_.store(kNobodyWaits);
 }
 
 void Stream::upload(const Tensor& target, std::span<const std::byte> bytes) {
@@ -134,12 +144,14 @@ void Stream::stamp(std::chrono::steady_clock::time_point* out) {
 
 void Stream::wait(Fence fence) const {
   CHECK_LE(fence, appended_);
-  if (spin_until([this, fence] { return done(fence); })) return;
-  while (true) {
-    const uint64_t retired = retired_.load(std::memory_order_acquire);
-    if (retired >= fence) return;
-    retired_.wait(retired, std::memory_order_acquire);
+  // A wake-up takes as long as a few commands: whoever is woken that much before the end is there
+  // when it comes, and has left the processor to the compute threads until then.
+  constexpr uint64_t kCommandsBefore = 4;
+  if (fence > kCommandsBefore && !done(fence - kCommandsBefore)) {
+    sleep_until_retired(fence - kCommandsBefore);
   }
+  if (spin_until([this, fence] { return done(fence); })) return;
+  sleep_until_retired(fence);
 }
 
 int Stream::run_some(Execution& execution, int limit) {
@@ -155,8 +167,8 @@ int Stream::run_some(Execution& execution, int limit) {
     if (record->run(execution, record + 1) == Progress::kBlocked) break;
     tail_lane_ += record->bytes;
     tail_.store(tail_lane_, std::memory_order_release);
-    retired_.store(++retired, std::memory_order_release);
-    retired_.notify_all();
+    retired_.store(++retired);
+    if (retired >= awaited_.load()) retired_.notify_all();
     ++ran;
   }
   return ran;

@@ -81,7 +81,7 @@ class Stream {
   // A point in the stream; done when every command appended before it has retired.
   Fence record() const { return appended_; }
   bool done(Fence fence) const { return retired_.load(std::memory_order_acquire) >= fence; }
-  void wait(Fence fence) const;
+  void wait(Fence fence) const;  // owner thread
 
   // Lane only. Runs commands until the ring is empty, a command blocks, or `limit` commands ran.
   // Returns how many retired.
@@ -93,9 +93,13 @@ class Stream {
   friend class Lane;
   struct Record;
 
+  static constexpr uint64_t kNobodyWaits = ~uint64_t{0};
+
   Stream(const OpTable* ops, const DeviceCopies& copies, size_t ring_bytes);
   void append(Run run, const void* args, size_t args_bytes, std::span<const std::byte> payload);
   void wait_for_room(size_t bytes) const;
+  // Owner thread: returns once that many commands have retired. The lane wakes it then, not before.
+  void sleep_until_retired(uint64_t count) const;
 
   const OpTable* ops_;
   DeviceCopies copies_;
@@ -108,6 +112,7 @@ class Stream {
   alignas(64) std::atomic<uint64_t> published_{0};  // commands visible to the lane
   alignas(64) std::atomic<uint64_t> tail_{0};       // tail_lane_ as the owner may see it
   mutable std::atomic<uint64_t> retired_{0};
+  mutable std::atomic<uint64_t> awaited_{kNobodyWaits};    // what the sleeping owner waits for
   std::atomic<std::atomic<uint32_t>*> doorbell_{nullptr};  // of the lane that serves this stream
 };
 
