@@ -56,7 +56,10 @@ absl::StatusOr<std::unique_ptr<Solver>> Solvers::make(const SchedulerConfig& mod
         concat("solver.", name, " belongs to the model and cannot be chosen by a request"));
   }
   const std::string& solver = choice.solver.empty() ? model.solver : choice.solver;
-  if (!registry_.contains(solver)) return registry_.make(solver, {}, request).status();
+  if (!registry_.contains(solver)) {
+    const absl::Status unknown = registry_.make(solver, {}, request).status();
+    return absl::InvalidArgumentError(concat("solver: ", unknown.message()));
+  }
   if (classes_.at(solver).process != classes_.at(model.solver).process) {
     return absl::InvalidArgumentError(concat("solver is ", solver,
                                              ", but the model was trained for ", model.solver,
