@@ -56,10 +56,12 @@ struct DiffusionRequest {
   std::optional<double> guidance_scale;
   std::optional<double> eta;                     // DDIM's share of fresh noise
   std::map<std::string, PolicyParams> policies;  // cache and guidance policies, name -> parameters
-  int64_t preview_steps = 0;                     // a preview every so many steps; 0 = none
-  bool latents_only = false;                     // the result is latents, not pixels
-  bool trace = false;                            // the result tells every decision
-  int32_t priority = 0;                          // higher goes first
+  // JobSteps come at least so far apart, but for the last step's.
+  std::chrono::milliseconds progress_interval{0};
+  int64_t preview_steps = 0;  // a preview every so many steps; 0 = none
+  bool latents_only = false;  // the result is latents, not pixels
+  bool trace = false;         // the result tells every decision
+  int32_t priority = 0;       // higher goes first
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
@@ -68,6 +70,7 @@ struct JobQueued {
   int64_t position = 0;
 };
 
+// The newest step that is done; see progress_interval.
 struct JobStep {
   int32_t step = 0, steps = 0;  // steps done, steps in all
   double timestep = 0;

@@ -1,12 +1,9 @@
 #include "engine/diffusion/denoise_engine.h"
 
 #include <algorithm>
-#include <future>
 
-#include "engine/diffusion/denoise_step.h"
 #include "engine/diffusion/job_result.h"
 #include "engine/diffusion/job_start.h"
-#include "engine/diffusion/recording.h"
 #include "engine/diffusion/recount.h"
 #include "engine/diffusion/step_work.h"
 #include "kernels/core/check.h"
@@ -14,13 +11,14 @@
 namespace tessera {
 namespace {
 
-constexpr std::chrono::seconds kStallLimit{60};
 constexpr std::chrono::microseconds kStreamPoll{500};
-
-int64_t nanoseconds_now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
-      .count();
-}
+// Steps that are predicted to take longer are waited for before the next is planned.
+constexpr double kShortStepSeconds = 4e-3;
+// Of shorter ones, how much may be launched behind the one that runs: enough that a run of steps
+// that reuse nearly everything is planned while one that computes runs.
+constexpr double kAheadSeconds = 1e-3;
+constexpr double kPaceShare = 0.05;  // of the newest step in the pace,
+constexpr double kOffMost = 4;  // of which one step changes no more than by this factor's share
 
 double seconds_between(Clock::time_point begin, Clock::time_point end) {
   return std::chrono::duration<double>(end - begin).count();
@@ -30,7 +28,7 @@ double seconds_between(Clock::time_point begin, Clock::time_point end) {
 
 DenoiseEngine::DenoiseEngine(DenoiseEngineParts parts)
     : parts_(std::move(parts)), ledger_(parts_.pools) {
-  heartbeat_ns_ = nanoseconds_now();
+  heartbeat_ = Clock::now();
   publish_load();
   if (parts_.threaded) thread_ = std::thread([this] { run(); });
 }
@@ -42,100 +40,7 @@ DenoiseEngine::~DenoiseEngine() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
-}
-
-absl::Status DenoiseEngine::submit(DiffusionRequest request, std::shared_ptr<DiffusionSink> sink) {
-  absl::StatusOr<std::unique_ptr<Job>> job = accept_job(parts_.rules, std::move(request));
-  if (!job.ok()) return job.status();
-  return enqueue(*std::move(job), std::move(sink));
-}
-
-absl::Status DenoiseEngine::enqueue(std::unique_ptr<Job> job, std::shared_ptr<DiffusionSink> sink) {
-  job->sink = std::move(sink);
-  job->submitted = Clock::now();
-  if (job->request.deadline.has_value() &&
-      seconds_between(job->submitted, *job->request.deadline) < predicted_seconds_left(*job)) {
-    return absl::DeadlineExceededError("the deadline is nearer than the steps take alone");
-  }
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (draining_ || stopping_) return absl::UnavailableError("the server is draining");
-    const RequestId& id = job->request.id;
-    if (ids_.contains(id)) {
-      return absl::AlreadyExistsError("request_id \"" + id + "\" is already in use");
-    }
-    if (static_cast<int64_t>(inbox_.size()) + load_.waiting >= parts_.settings.queue_requests_max) {
-      return absl::ResourceExhaustedError(
-          "the queue is full: " + std::to_string(parts_.settings.queue_requests_max) +
-          " requests wait");
-    }
-    ids_.insert(id);
-    ++live_;
-    inbox_.push_back(std::move(job));
-  }
-  changed_.notify_all();
-  return absl::OkStatus();
-}
-
-absl::Status DenoiseEngine::record(DiffusionRequest request, BranchRecord& into) {
-  // Told on the engine thread, awaited on the caller's.
-  class End final : public DiffusionSink {
-   public:
-    void post(DiffusionEvent event) override {
-      if (const auto* failed = std::get_if<JobFailed>(&event)) end_.set_value(failed->status);
-      if (std::holds_alternative<JobResult>(event)) end_.set_value(absl::OkStatus());
-    }
-    absl::Status wait() { return end_.get_future().get(); }
-
-   private:
-    std::promise<absl::Status> end_;
-  };
-  request.latents_only = true;
-  absl::StatusOr<std::unique_ptr<Job>> job = accept_job(parts_.rules, std::move(request));
-  if (!job.ok()) return job.status();
-  absl::Status status = make_recording(parts_.rules, **job);
-  if (!status.ok()) return status;
-  const std::shared_ptr<BranchRecord> record = (*job)->record;
-  const auto end = std::make_shared<End>();
-  status = enqueue(*std::move(job), end);
-  if (status.ok()) status = end->wait();
-  if (status.ok()) into = std::move(*record);
-  return status;
-}
-
-absl::Status DenoiseEngine::cancel(const RequestId& id) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (!ids_.contains(id)) return absl::NotFoundError("no live request has id \"" + id + "\"");
-    cancels_.insert(id);
-  }
-  changed_.notify_all();
-  return absl::OkStatus();
-}
-
-void DenoiseEngine::drain(Clock::time_point deadline) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  draining_ = true;
-  if (idle_.wait_until(lock, deadline, [this] { return live_ == 0; })) return;
-  cancel_all_ = true;
-  changed_.notify_all();
-  idle_.wait(lock, [this] { return live_ == 0; });
-}
-
-DiffusionLoad DenoiseEngine::load() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  DiffusionLoad load = load_;
-  load.waiting += static_cast<int64_t>(inbox_.size());
-  return load;
-}
-
-absl::Status DenoiseEngine::health() const {
-  const int64_t silent_ns = nanoseconds_now() - heartbeat_ns_;
-  if (busy_ && silent_ns > std::chrono::nanoseconds(kStallLimit).count()) {
-    return absl::InternalError("the engine has work but made no step for " +
-                               std::to_string(silent_ns / 1000000000) + " s");
-  }
-  return absl::OkStatus();
+  parts_.worker->wait();
 }
 
 void DenoiseEngine::run() {
@@ -180,7 +85,7 @@ std::vector<std::string> DenoiseEngine::recount() const {
 
 // False when the engine is to end and nothing is left.
 bool DenoiseEngine::wait_for_work() {
-  heartbeat_ns_ = nanoseconds_now();
+  heartbeat_ = Clock::now();
   std::unique_lock<std::mutex> lock(mutex_);
   const auto idle = [&] {
     return inbox_.empty() && cancels_.empty() && waiting_.empty() && encoding_.empty() &&
@@ -190,7 +95,7 @@ bool DenoiseEngine::wait_for_work() {
   while (idle()) {
     if (stopping_) return false;
     changed_.wait(lock);
-    heartbeat_ns_ = nanoseconds_now();
+    heartbeat_ = Clock::now();
   }
   busy_ = true;
   return true;
@@ -284,15 +189,8 @@ void DenoiseEngine::start_encoded() {
   }
 }
 
-void DenoiseEngine::step() {
-  if (running_.empty()) {
-    // Other streams have no way to wake this thread; a prompt or a picture takes far longer.
-    if (!decoding_.empty() || !encoding_.empty()) std::this_thread::sleep_for(kStreamPoll);
-    return;
-  }
+std::vector<JobView> DenoiseEngine::views(Clock::time_point now) const {
   std::vector<JobView> views;
-  std::vector<Job*> jobs;
-  const Clock::time_point now = Clock::now();
   for (const std::unique_ptr<Job>& job : running_) {
     JobView view;
     view.key = job->key;
@@ -306,9 +204,16 @@ void DenoiseEngine::step() {
     view.segments = job->segments();
     view.next_step = step_shape(*job);
     views.push_back(view);
-    jobs.push_back(job.get());
   }
-  DenoiseStep step(*parts_.worker, parts_.rules);
+  return views;
+}
+
+std::unique_ptr<DenoiseEngine::Flight> DenoiseEngine::choose_step() {
+  const Clock::time_point now = Clock::now();
+  auto flight = std::make_unique<Flight>(Flight{DenoiseStep(*parts_.worker, parts_.rules), now});
+  std::vector<Job*> jobs;
+  for (const std::unique_ptr<Job>& job : running_) jobs.push_back(job.get());
+  const std::vector<JobView> views = this->views(now);
   StepShape shape;
   for (const size_t index : choose_jobs(views, parts_.limits)) {
     const StepShape& alone = views[index].next_step;
@@ -316,23 +221,74 @@ void DenoiseEngine::step() {
     shape.contexts += alone.contexts;
     shape.pairs += alone.pairs;
     jobs[index]->given_seconds += parts_.cost->predict(alone);
-    step.add(*jobs[index]);
+    flight->step.add(*jobs[index]);
   }
-  DenoiseReport report = step.run();
-  report.device_seconds = seconds_between(now, Clock::now());
-  report.predicted_seconds = parts_.cost->predict(shape);
-  if (parts_.observer != nullptr) parts_.observer->on_denoise(report);
-  for (Job* job : step.jobs()) finish_step(*job);
+  flight->predicted_seconds = pace_ * parts_.cost->predict(shape);
+  return flight;
 }
 
-void DenoiseEngine::finish_step(Job& job) {
-  const double timestep = job.solver->steps().timesteps[job.step];
-  const bool shows = shows_preview(job) && job.previews_left == 0;
-  ++job.step;
-  ledger_.trim(job);
-  job.sink->post(JobStep{job.step, job.steps(), timestep});
-  if (shows) show(job);
-  if (job.step == job.steps()) complete(job);
+void DenoiseEngine::step() {
+  if (running_.empty()) {
+    // Other streams have no way to wake this thread; a prompt or a picture takes far longer.
+    if (!decoding_.empty() || !encoding_.empty()) std::this_thread::sleep_for(kStreamPoll);
+    return;
+  }
+  flights_.push_back(choose_step());
+  const Flight& flight = *flights_.back();
+  DenoiseStep& step = flights_.back()->step;
+  step.launch();
+  bool waits = step.decides() || flight.predicted_seconds > kShortStepSeconds;
+  for (const auto& [job, index] : step.jobs())
+    waits |= shows_preview(*job) || index + 1 == job->steps();
+  retire_to(flights_within(kAheadSeconds));
+  if (waits) step.wait();
+  for (const auto& [job, index] : step.jobs()) {
+    ++job->step;
+    ledger_.trim(*job);
+  }
+  if (waits) retire_to(0);
+}
+
+// How many may stay in flight so that those behind the oldest take at most so long; at least one.
+size_t DenoiseEngine::flights_within(double seconds) const {
+  size_t count = 1;
+  for (auto flight = flights_.rbegin(); flight + 1 != flights_.rend(); ++flight, ++count) {
+    seconds -= (*flight)->predicted_seconds;
+    if (seconds < 0) break;
+  }
+  return count;
+}
+
+void DenoiseEngine::retire_to(size_t left) {
+  while (flights_.size() > left) {
+    const std::unique_ptr<Flight> flight = std::move(flights_.front());
+    flights_.pop_front();
+    flight->step.wait();
+    const Clock::time_point now = Clock::now();
+    DenoiseReport report = flight->step.report();
+    report.device_seconds = seconds_between(std::max(flight->launched, retired_), now);
+    report.predicted_seconds = flight->predicted_seconds;
+    retired_ = now;
+    if (report.predicted_seconds > 0) {
+      const double off =
+          std::clamp(report.device_seconds / report.predicted_seconds, 1 / kOffMost, kOffMost);
+      pace_ = pace_ * (1 - kPaceShare + kPaceShare * off);
+    }
+    if (parts_.observer != nullptr) parts_.observer->on_denoise(report);
+    for (const auto& [job, index] : flight->step.jobs()) finish_step(*job, index);
+  }
+}
+
+// The job has taken its step, and none since if it was the last or one that shows.
+void DenoiseEngine::finish_step(Job& job, int step) {
+  const int done = step + 1;
+  if (!job.told_step.has_value() || done == job.steps() ||
+      retired_ >= *job.told_step + job.request.progress_interval) {
+    job.sink->post(JobStep{done, job.steps(), job.solver->steps().timesteps[step]});
+    job.told_step = retired_;
+  }
+  if (previews_after(job, done) && job.previews_left == 0) show(job);
+  if (done == job.steps()) complete(job);
 }
 
 void DenoiseEngine::show(Job& job) {
@@ -424,6 +380,7 @@ void DenoiseEngine::fail(Job& job, const absl::Status& status) {
 
 // The job is gone afterwards.
 void DenoiseEngine::end(Job& job, DiffusionEvent last, const std::string& outcome) {
+  retire_to(0);  // a step in flight may name it; none ends a job
   ledger_.release(job);
   if (parts_.decoder != nullptr) parts_.decoder->drop(job.key);
   if (parts_.observer != nullptr) parts_.observer->on_job_end(job.timings, outcome);
@@ -460,7 +417,7 @@ void DenoiseEngine::publish_load() {
 }
 
 double DenoiseEngine::predicted_seconds_left(const Job& job) const {
-  return parts_.cost->predict(mean_step_shape(job)) * (job.steps() - job.step);
+  return pace_ * parts_.cost->predict(mean_step_shape(job)) * (job.steps() - job.step);
 }
 
 }  // namespace tessera

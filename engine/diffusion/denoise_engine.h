@@ -1,9 +1,13 @@
 // The loop of one diffusion model, see engine.h. One thread; the inbox, the cancels and the load
 // are shared with callers under a mutex, everything else is the thread's.
+//
+// While a short step runs, the next one is planned and appended; a long step is waited for, since
+// planning is nothing beside it and who arrives meanwhile is to have a place in the next.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <list>
 #include <map>
 #include <mutex>
@@ -13,6 +17,7 @@
 #include "engine/diffusion/accept_job.h"
 #include "engine/diffusion/choose.h"
 #include "engine/diffusion/decode_worker.h"
+#include "engine/diffusion/denoise_step.h"
 #include "engine/diffusion/denoise_worker.h"
 #include "engine/diffusion/encode_worker.h"
 #include "engine/diffusion/engine.h"
@@ -58,6 +63,13 @@ class DenoiseEngine final : public DiffusionEngine {
  private:
   using Jobs = std::list<std::unique_ptr<Job>>;
 
+  // A step that has been launched and not retired.
+  struct Flight {
+    DenoiseStep step;
+    Clock::time_point launched;
+    double predicted_seconds = 0;
+  };
+
   absl::Status enqueue(std::unique_ptr<Job> job, std::shared_ptr<DiffusionSink> sink);
 
   // All below: engine thread.
@@ -69,7 +81,11 @@ class DenoiseEngine final : public DiffusionEngine {
   void admit_waiting();
   void start_encoded();  // jobs whose prompts have been encoded
   void step();
-  void finish_step(Job& job);
+  std::vector<JobView> views(Clock::time_point now) const;
+  std::unique_ptr<Flight> choose_step();
+  size_t flights_within(double seconds) const;
+  void retire_to(size_t left);  // the oldest steps, until so many are in flight
+  void finish_step(Job& job, int step);
   void show(Job& job);  // starts the decoding of a preview
   void complete(Job& job);
   void take_decoded();
@@ -82,6 +98,8 @@ class DenoiseEngine final : public DiffusionEngine {
   DenoiseEngineParts parts_;
   JobLedger ledger_;
   Jobs waiting_, encoding_, running_, decoding_;
+  std::deque<std::unique_ptr<Flight>> flights_;  // their jobs run
+  Clock::time_point retired_;                    // when the last one that has been was
   int64_t next_key_ = 1;
 
   mutable std::mutex mutex_;
@@ -93,7 +111,10 @@ class DenoiseEngine final : public DiffusionEngine {
   bool draining_ = false, stopping_ = false, cancel_all_ = false;
 
   std::atomic<bool> busy_{false};
-  std::atomic<int64_t> heartbeat_ns_{0};
+  std::atomic<Clock::time_point> heartbeat_{Clock::time_point()};
+  // Measured over predicted seconds of steps, smoothed: the machine may be busier than it was when
+  // the cost model was fitted, or less.
+  std::atomic<double> pace_{1};
   std::thread thread_;
 };
 

@@ -9,7 +9,7 @@ namespace tessera {
 
 void DenoiseStep::add(Job& job) {
   modulate_when_due(job);
-  jobs_.push_back(&job);
+  jobs_.push_back({&job, job.step});
   for (size_t index = 0; index < job.samples.size(); ++index) {
     Sample sample{&job, index, plan_.segments.size(), job.running_branches(index), {}};
     if (job.plan.caches) {
@@ -25,7 +25,7 @@ void DenoiseStep::add(Job& job) {
   }
 }
 
-DenoiseReport DenoiseStep::run() {
+void DenoiseStep::launch() {
   report_.jobs = static_cast<int64_t>(jobs_.size());
   worker_.lay_out(plan_);
   worker_.embed();
@@ -39,30 +39,33 @@ DenoiseReport DenoiseStep::run() {
   }
   worker_.blocks(block, worker_.denoiser().block_count());
   worker_.head();
-  for (Job* job : jobs_) {
+  for (const auto& [job, step] : jobs_) {
     if (job->record != nullptr) append_recording(worker_, *job);
   }
-  Comparison comparison;
-  compare_answers(comparison);
+  compare_answers();
   append_solver_steps();
-  worker_.wait();
+  end_ = worker_.stream().record();
   std::span<const Sample> rest = samples_;
-  for (Job* job : jobs_) {
+  for (const auto& [job, step] : jobs_) {
     tell(*job, rest.first(job->samples.size()));
     rest = rest.subspan(job->samples.size());
   }
   for (const Sample& sample : samples_) settle(sample);
-  for (size_t which = 0; which < comparison.samples.size(); ++which) {
-    const Sample& sample = *comparison.samples[which];
-    sample.job->guidance->observe(static_cast<int>(sample.index), sample.job->step,
-                                  Probes::products(comparison.sums, which));
-  }
   for (size_t kind = 0; kind < by_kind_.size(); ++kind) {
     const BranchCounts& counts = by_kind_[kind];
     if (counts.computed + counts.kept + counts.reused > 0)
       report_.kinds[site_kind_name(static_cast<SiteKind>(kind))] = counts;
   }
-  return report_;
+}
+
+void DenoiseStep::wait() {
+  worker_.stream().wait(end_);
+  for (size_t which = 0; which < comparison_.samples.size(); ++which) {
+    const Sample& sample = *comparison_.samples[which];
+    sample.job->guidance->observe(static_cast<int>(sample.index), sample.job->step,
+                                  Probes::products(comparison_.sums, which));
+  }
+  comparison_.samples.clear();
 }
 
 void DenoiseStep::modulate_when_due(Job& job) {
@@ -152,7 +155,7 @@ void DenoiseStep::ask_before(int block) {
 
 // The answers as they are, or what they predict: the latter in ranges that the solver and guidance
 // write only afterwards.
-void DenoiseStep::compare_answers(Comparison& comparison) {
+void DenoiseStep::compare_answers() {
   std::vector<CombineEntry> predictions;
   std::vector<AnswerPair> pairs;
   for (const Sample& sample : samples_) {
@@ -171,10 +174,10 @@ void DenoiseStep::compare_answers(Comparison& comparison) {
       predictions.push_back(predicted_latents(job, held, 1, pair.unconditional));
     }
     pairs.push_back(pair);
-    comparison.samples.push_back(&sample);
+    comparison_.samples.push_back(&sample);
   }
   worker_.combine_pool(predictions);
-  worker_.probes().append_products(worker_.stream(), pairs, comparison.sums);
+  worker_.probes().append_products(worker_.stream(), pairs, comparison_.sums);
 }
 
 void DenoiseStep::settle(const Sample& sample) {
@@ -218,20 +221,20 @@ void DenoiseStep::append_solver_steps() {
     if (stages.size() <= stage) stages.resize(stage + 1);
     stages[stage].push_back(entry);
   };
-  for (Job* job : jobs_) {
+  for (const auto& [job, step] : jobs_) {
     const int64_t elements = job->shape.elements();
-    const std::vector<Combination> combinations = job->solver->step(job->step);
+    const std::vector<Combination> combinations = job->solver->step(step);
     const bool draws = reads_noise(combinations);
     for (size_t which = 0; which < job->samples.size(); ++which) {
       JobSample& sample = job->samples[which];
       if (draws) {
         std::vector<float> noise(elements);
-        sample.draws->draw(NoisePurpose::kStep, job->step, noise);
+        sample.draws->draw(NoisePurpose::kStep, step, noise);
         worker_.upload(sample.noise, noise);
       }
       add(0, guided_output(*job, which));
       if (shows_preview(*job)) {
-        CombineEntry shown = entry_of(job->solver->denoised(job->step), sample, elements);
+        CombineEntry shown = entry_of(job->solver->denoised(step), sample, elements);
         shown.out_offset = sample.branches[0].output_offset;
         add(1, shown);
       }

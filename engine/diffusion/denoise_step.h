@@ -1,5 +1,6 @@
 // One denoising step of the jobs chosen for it, from what each computes to its next latents. Made
-// on the stack for every step; engine thread.
+// for every step, launched once, retired once; engine thread. In between, steps that follow may be
+// launched: the stream keeps their order, so what this one still reads is overwritten only after.
 //
 // Policies that look first make the step stop: at a cut the blocks so far have run, the changes of
 // all who ask there are measured in one go, and the rest of the step is laid out anew.
@@ -23,9 +24,19 @@ class DenoiseStep {
 
   // REQUIRES: started, with steps left; all jobs together fit the worker.
   void add(Job& job);
-  // Runs the step and waits for it. The report lacks seconds.
-  DenoiseReport run();
-  const std::vector<Job*>& jobs() const { return jobs_; }
+  // Appends everything to the stream; waits for it only where a policy looks first. Afterwards the
+  // jobs hold what later steps need, their step still being this one.
+  void launch();
+  // Whether what jobs do next depends on what wait() tells their guidance.
+  bool decides() const { return !comparison_.samples.empty(); }
+  // For the end of the step.
+  void wait();
+  const DenoiseReport& report() const { return report_; }  // lacks seconds
+  struct Member {
+    Job* job;
+    int step;
+  };
+  const std::vector<Member>& jobs() const { return jobs_; }
 
  private:
   struct Sample {
@@ -47,16 +58,18 @@ class DenoiseStep {
   // The block before which the next question is asked, or -1.
   int next_cut() const;
   void ask_before(int block);
-  void compare_answers(Comparison& comparison);
+  void compare_answers();
   void append_solver_steps();
   void settle(const Sample& sample);
   void tell(Job& job, std::span<const Sample> samples);
 
   DenoiseWorker& worker_;
   const JobRules& rules_;
-  std::vector<Job*> jobs_;
+  std::vector<Member> jobs_;
   std::vector<Sample> samples_;
   DenoisePlan plan_;
+  Comparison comparison_;
+  Fence end_ = 0;
   DenoiseReport report_;
   std::array<BranchCounts, static_cast<size_t>(SiteKind::kMlpContext) + 1> by_kind_;  // the same
 };

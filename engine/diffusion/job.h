@@ -84,7 +84,8 @@ struct Job {
   double given_seconds = 0;
   int64_t key = 0;
   int64_t told_position = -1;
-  size_t decoded = 0;  // samples
+  std::optional<Clock::time_point> told_step;  // when one was told last
+  size_t decoded = 0;                          // samples
   Clock::time_point submitted, admitted, denoised;
   JobTimings timings;
   PolicySummary summary;

@@ -106,8 +106,10 @@ CombineEntry predicted_latents(const Job& job, const JobSample& sample, size_t b
   return entry;
 }
 
-bool shows_preview(const Job& job) {
-  const int64_t every = job.request.preview_steps, done = job.step + 1;
+bool shows_preview(const Job& job) { return previews_after(job, job.step + 1); }
+
+bool previews_after(const Job& job, int done) {
+  const int64_t every = job.request.preview_steps;
   return every > 0 && done % every == 0 && done < job.steps();
 }
 

@@ -25,6 +25,8 @@ CombineEntry predicted_latents(const Job& job, const JobSample& sample, size_t b
 // Whether the clean latents that this step predicts are to be shown. They are then in the range of
 // the first branch's answer once the step is done.
 bool shows_preview(const Job& job);
+// The same of a step that has been taken, `done` counting it.
+bool previews_after(const Job& job, int done);
 CombineEntry entry_of(const Combination& combination, const JobSample& sample, int64_t elements);
 
 }  // namespace tessera

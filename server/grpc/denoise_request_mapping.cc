@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kExtentsMax = 8;
 constexpr int64_t kElementsMax = int64_t{1} << 28;  // more fit no message
+constexpr int64_t kProgressMs = 10, kProgressMsMost = 60000;
 
 absl::StatusOr<int64_t> count_elements(const v1::Tensor& wire, const std::string& field) {
   if (wire.shape().empty() || wire.shape_size() > kExtentsMax)
@@ -78,6 +79,11 @@ absl::Status map_denoising(const v1::Denoising& wire, DiffusionRequest& out) {
   if (wire.has_seed()) out.seed = wire.seed();
   if (wire.has_samples()) out.n = wire.samples();
   if (wire.has_noise()) out.noise = wire.noise();
+  const int64_t progress_ms = wire.has_progress_ms() ? wire.progress_ms() : kProgressMs;
+  if (progress_ms < 0 || progress_ms > kProgressMsMost)
+    return invalid("denoising.progress_ms",
+                   absl::StrCat("is ", progress_ms, ", must be 0 .. ", kProgressMsMost));
+  out.progress_interval = std::chrono::milliseconds(progress_ms);
   absl::Status status = map_list(wire.timesteps(), "denoising.timesteps", out.timesteps);
   status.Update(map_list(wire.sigmas(), "denoising.sigmas", out.sigmas));
   status.Update(check_finite(wire.guidance_scale(), "denoising.guidance_scale"));

@@ -126,7 +126,10 @@ class CollectedJob final : public DiffusionSink {
  public:
   void post(DiffusionEvent event) override {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (const auto* step = std::get_if<JobStep>(&event)) steps_ = step->step;
+    if (const auto* step = std::get_if<JobStep>(&event)) {
+      steps_ = step->step;
+      told_.push_back(step->step);
+    }
     if (auto* preview = std::get_if<JobPreview>(&event)) {
       EXPECT_EQ(ends_, 0);
       previews_.push_back(std::move(*preview));
@@ -149,6 +152,11 @@ class CollectedJob final : public DiffusionSink {
     result();
     return previews_;
   }
+  // The steps it was told of until the end.
+  const std::vector<int>& told() {
+    result();
+    return told_;
+  }
   absl::Status status() {
     result();
     return status_;
@@ -165,6 +173,7 @@ class CollectedJob final : public DiffusionSink {
   JobResult result_;
   std::vector<JobPreview> previews_;
   absl::Status status_;
+  std::vector<int> told_;
   int steps_ = 0, ends_ = 0;
 };
 

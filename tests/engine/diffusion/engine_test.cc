@@ -11,6 +11,7 @@
 namespace tessera {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 DiffusionRequest request_of(const std::string& id, int64_t label, int64_t steps) {
@@ -128,6 +129,15 @@ TEST(DenoiseEngine, CancelsAndDeadlinesEndWithinAStepAndNothingStays) {
   EXPECT_EQ(engine->load().running + engine->load().waiting, 0);
   EXPECT_EQ(engine->submit(request_of("after", 2, 10), refused).code(),
             absl::StatusCode::kUnavailable);
+}
+
+TEST(DenoiseEngine, ProgressIsToldNoMoreOftenThanAskedFor) {
+  const auto engine = make_dit_engine({});
+  DiffusionRequest request = request_of("all", 1, 5);
+  EXPECT_THAT(submit_to(*engine, request)->told(), ElementsAre(1, 2, 3, 4, 5));
+  request.id = "rarely";
+  request.progress_interval = std::chrono::hours(1);
+  EXPECT_THAT(submit_to(*engine, request)->told(), ElementsAre(1, 5));
 }
 
 TEST(DenoiseEngine, MoreJobsThanFitWaitTheirTurnAndAllMemoryComesBack) {

@@ -36,6 +36,7 @@ TEST(DenoiseRequestMapping, EveryFieldArrives) {
   denoising.set_seed(std::numeric_limits<uint64_t>::max());
   denoising.set_samples(3);
   denoising.set_noise("torch_cpu");
+  denoising.set_progress_ms(250);
   fill(*denoising.mutable_latents(), {1, 2}, {0.5f, -1.f});
   v1::PictureOutput& output = *wire.mutable_output();
   output.set_png(false);
@@ -63,6 +64,7 @@ TEST(DenoiseRequestMapping, EveryFieldArrives) {
   EXPECT_EQ(r.seed, std::numeric_limits<uint64_t>::max());
   EXPECT_EQ(r.n, 3);
   EXPECT_EQ(r.noise, "torch_cpu");
+  EXPECT_EQ(r.progress_interval, std::chrono::milliseconds(250));
   EXPECT_THAT(r.latents->shape, ElementsAre(1, 2));
   EXPECT_THAT(r.latents->values, ElementsAre(0.5f, -1.f));
   EXPECT_TRUE(r.latents_only);
@@ -81,6 +83,9 @@ TEST(DenoiseRequestMapping, AbsentIsNeverZero) {
   EXPECT_TRUE(mapped->output.png);
   EXPECT_FALSE(r.height || r.width || r.frames || r.n || r.seed || r.noise || r.latents ||
                r.solver || r.steps || r.guidance_scale || r.eta);
+  EXPECT_EQ(r.progress_interval, std::chrono::milliseconds(10));
+  wire.mutable_denoising()->set_progress_ms(0);
+  EXPECT_EQ(to_denoise_request(wire)->core.progress_interval, std::chrono::milliseconds(0));
   EXPECT_TRUE(r.policies.empty() && r.timesteps.empty() && r.sigmas.empty());
   EXPECT_FALSE(r.latents_only || r.trace || r.preview_steps != 0);
   wire.mutable_denoising()->set_guidance_scale(0);
@@ -179,6 +184,8 @@ TEST(DenoiseRequestMapping, MistakesNameTheirField) {
          fill(latents(r), {1}, {1.f});
          latents(r).set_data("1234");
        }},
+      {"denoising.progress_ms", [](auto& r) { r.mutable_denoising()->set_progress_ms(-1); }},
+      {"denoising.progress_ms", [](auto& r) { r.mutable_denoising()->set_progress_ms(60001); }},
       {"output.preview_steps", [](auto& r) { r.mutable_output()->set_preview_steps(-1); }},
       {"output.png",
        [](auto& r) {

@@ -49,12 +49,14 @@ absl::StatusOr<DenoiseRun> ask_for(const PictureSource& source, const PictureOrd
   if (!source.video) {
     v1::GenerateImageRequest request;
     fill_common(source, order, request);
+    if (on_step) request.mutable_denoising()->set_progress_ms(0);
     request.set_class_label(
         static_cast<int64_t>(order.seed / source.samples % static_cast<uint64_t>(source.classes)));
     return run_denoise(source.address, request, on_step);
   }
   v1::GenerateVideoRequest request;
   fill_common(source, order, request);
+  if (on_step) request.mutable_denoising()->set_progress_ms(0);
   if (source.frames > 0) request.set_frames(source.frames);
   if (source.prompt_rows > 0) {
     fill_embeddings(source, order.seed, *request.mutable_embeddings()->mutable_prompt());
