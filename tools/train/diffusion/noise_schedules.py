@@ -20,6 +20,13 @@ def squaredcos_alphas(steps=100):
     return torch.cumprod(1 - torch.tensor(betas, dtype=torch.float64), 0).float()
 
 
+def structure_timesteps(count, steps, generator):
+    """[count] random timesteps, most of them in the middle, where the figures form; a uniform choice
+    spends half of the training on noise that is nearly all or nearly none of what is seen."""
+    place = torch.sigmoid(1.2 * torch.randn(count, generator=generator))
+    return (place * steps).long().clamp(max=steps - 1)
+
+
 def add_noise(x, noise, alpha):
     """alpha: [B], of each sample's timestep."""
     alpha = alpha.view(-1, *[1] * (x.dim() - 1))

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 import latents
 import loop
 from dit import PictureTransformer
-from noise_schedules import add_noise, linear_alphas
+from noise_schedules import add_noise, linear_alphas, structure_timesteps
 from pictures import CLASSES, draw
 
 PICTURES = 65536
 ROWS = 64
-STEPS = 8000
+STEPS = 30000
 RATE = 1e-3
 NO_CLASS = 0.1  # share of pictures whose class is hidden, for guidance
 
@@ -47,7 +47,7 @@ def main():
         clean, labels = given["latents"][chosen].float(), given["labels"][chosen]
         hidden = torch.rand(ROWS, generator=generator) < NO_CLASS
         labels = torch.where(hidden, len(CLASSES), labels)
-        timestep = torch.randint(len(alphas), (ROWS,), generator=generator)
+        timestep = structure_timesteps(ROWS, len(alphas), generator)
         noise = torch.randn(clean.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
             predicted = run.model(add_noise(clean, noise, alphas[timestep]), timestep, labels)

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 import latents
 import loop
 from latte import VideoTransformer
-from noise_schedules import add_noise, linear_alphas
+from noise_schedules import add_noise, linear_alphas, structure_timesteps
 from pictures import CLASSES, draw
 from videos import draw_videos, draw_words, embed_words
 
 VIDEOS = 16384
 ROWS = 16
-STEPS = 7000
+STEPS = 24000
 RATE = 1e-3
 NO_PROMPT = 0.1  # share of videos whose prompt is hidden, for guidance
 
@@ -52,7 +52,7 @@ def main():
         clean, words = given["latents"][chosen].float(), given["words"][chosen]
         hidden = torch.rand(ROWS, generator=generator) < NO_PROMPT
         prompt = embed_words(torch.where(hidden[:, None], -1, words))
-        timestep = torch.randint(len(alphas), (ROWS,), generator=generator)
+        timestep = structure_timesteps(ROWS, len(alphas), generator)
         noise = torch.randn(clean.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
             predicted = run.model(add_noise(clean, noise, alphas[timestep]), timestep, prompt)
