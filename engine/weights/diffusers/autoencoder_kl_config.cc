@@ -24,20 +24,20 @@ constexpr std::array<OldName, 4> kOldNames = {
     {{"query", "to_q"}, {"key", "to_k"}, {"value", "to_v"}, {"proj_attn", "to_out.0"}}};
 
 std::vector<int> read_channels(JsonFields& fields, int groups) {
-  const nlohmann::json* list = fields.find("block_out_channels");
-  if (list == nullptr) return {64};
+  const nlohmann::json* given = fields.find("block_out_channels");
+  const nlohmann::json list = given == nullptr ? nlohmann::json::array({64u}) : *given;
   const std::string why = concat("must list 1 to ", kMaxStages, " multiples of norm_num_groups (",
                                  groups, ") up to ", kMaxChannels);
   const auto fits = [&](const nlohmann::json& width) {
     return width.is_number_unsigned() && width.get<uint64_t>() > 0 &&
            width.get<uint64_t>() <= kMaxChannels && width.get<uint64_t>() % groups == 0;
   };
-  if (!list->is_array() || list->empty() || list->size() > kMaxStages ||
-      !std::all_of(list->begin(), list->end(), fits)) {
+  if (!list.is_array() || list.empty() || list.size() > kMaxStages ||
+      !std::all_of(list.begin(), list.end(), fits)) {
     fields.refuse("block_out_channels", why, /*unsupported=*/false);
     return {groups};
   }
-  return list->get<std::vector<int>>();
+  return list.get<std::vector<int>>();
 }
 
 void check_stages(JsonFields& fields, size_t count) {
