@@ -1,7 +1,6 @@
 #include "engine/branch/cache_policy.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "kernels/core/check.h"
 
@@ -83,15 +82,6 @@ CacheFootprint footprint_during(const CachePlan& plan, const CacheModel& model, 
     if (plan.at(cut.probe, step) == CacheVerdict::kAsk) count_range();
   }
   return footprint;
-}
-
-int phase_period(std::span<const int64_t> intervals, int steps) {
-  int64_t period = 1;
-  for (int64_t interval : intervals) {
-    period =
-        std::min<int64_t>(std::lcm(period, std::max<int64_t>(interval, 1)), std::max(steps, 1));
-  }
-  return static_cast<int>(period);
 }
 
 }  // namespace tessera

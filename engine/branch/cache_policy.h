@@ -76,7 +76,6 @@ struct CachePlan {
   std::vector<CacheVerdict> table{};  // [sites + ranges][steps]
   std::vector<CacheCut> cuts{};
   bool gated = false;                // what is kept for a site has been multiplied by the gate
-  int phase_period = 1;              // jobs this many steps apart mostly compute the same sites
   std::vector<std::string> notes{};  // what the client should know, in words
 
   CachePlan() = default;
@@ -130,8 +129,5 @@ using MadeCachePolicy = absl::StatusOr<std::unique_ptr<CachePolicy>>;
 
 // Whether what is kept of a gated branch includes the gate of the step that computed it.
 enum class GatePoint : uint8_t { kPreGate, kPostGate };
-
-// The least common multiple of the intervals, at most `steps`.
-int phase_period(std::span<const int64_t> intervals, int steps);
 
 }  // namespace tessera

@@ -85,8 +85,6 @@ MadeCachePolicy Bac::make(const BacParams& params, const CacheModel& model, cons
   if (absl::Status status = check_joint(shown, schedule, model, names); !status.ok()) {
     return status;
   }
-  // Each branch has steps of its own: only jobs at the same step compute the same ones.
-  plan.phase_period = plan.computes_everything() ? 1 : plan.steps;
   plan.keep_what_is_reused();
   return std::make_unique<CachePolicy>(std::move(plan));
 }

@@ -64,7 +64,6 @@ MadeCachePolicy DeltaCache::make(const DeltaCacheParams& params, const CacheMode
     plan.at(site, step) = CacheVerdict::kReuse;
   }
   keep_ranges(plan);
-  plan.phase_period = phase_period(std::array<int64_t, 1>{params.interval}, plan.steps);
   return std::make_unique<CachePolicy>(std::move(plan));
 }
 

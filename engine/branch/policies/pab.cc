@@ -122,10 +122,8 @@ MadeCachePolicy Pab::make(const PabParams& params, const CacheModel& model, cons
   plan.gated = params.gate_point == GatePoint::kPostGate;
   const std::vector<bool> reuse_mlp = mlp_reuse(*timesteps, params.mlp_skip, plan, job);
   const std::vector<int> places = places_of(model);
-  std::vector<int64_t> intervals;
   for (int site = 0; site < plan.sites; ++site) {
     const BroadcastWindow* window = window_of(params, model.sites[site].kind);
-    if (window != nullptr) intervals.push_back(window->range);
     for (int step = 0; step < plan.steps; ++step) {
       const double timestep = job.timesteps[step];
       const bool reuse = window == nullptr ? reuse_mlp[step] && blocks->contains(places[site])
@@ -134,7 +132,6 @@ MadeCachePolicy Pab::make(const PabParams& params, const CacheModel& model, cons
       if (reuse) plan.at(site, step) = CacheVerdict::kReuse;
     }
   }
-  plan.phase_period = phase_period(intervals, plan.steps);
   plan.keep_what_is_reused();
   return std::make_unique<CachePolicy>(std::move(plan));
 }

@@ -35,16 +35,13 @@ MadeCachePolicy UniformReuse::make(const UniformReuseParams& params, const Cache
                                    const CacheJob& job) {
   CachePlan plan(model, job);
   plan.gated = params.gate_point == GatePoint::kPostGate;
-  std::vector<int64_t> intervals;
   for (int site = 0; site < plan.sites; ++site) {
     const int64_t interval = interval_of(params, model.sites[site].kind);
-    intervals.push_back(interval);
     for (int64_t step = params.first_step; step < plan.steps; ++step) {
       if ((step - params.first_step) % interval == 0) continue;
       plan.at(site, static_cast<int>(step)) = CacheVerdict::kReuse;
     }
   }
-  plan.phase_period = phase_period(intervals, plan.steps);
   plan.keep_what_is_reused();
   return std::make_unique<CachePolicy>(std::move(plan));
 }
