@@ -48,7 +48,7 @@ struct DiffusionRequest {
   std::optional<int64_t> frames;         // video
   std::optional<int64_t> n;              // samples, >= 1
   std::optional<uint64_t> seed;          // of the first sample; sample k has seed + k
-  std::optional<std::string> noise;      // counter | torch_cpu
+  std::optional<std::string> noise;      // counter | torch_cpu | torch_cuda
   std::optional<FloatArray> latents;     // the noise itself: [n, channels, (frames,) h, w]
   std::optional<std::string> solver;     // by name; absent: the model's own
   std::optional<int64_t> steps;

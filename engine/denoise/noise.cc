@@ -25,16 +25,26 @@ void box_muller(std::span<float> block) {
 
 double open_uniform(uint32_t word) { return (word + 0.5) * 0x1p-32; }
 
+PhiloxKey key_of(uint64_t seed) {
+  return {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
+}
+
 }  // namespace
+
+std::optional<NoiseKind> noise_named(std::string_view name) {
+  if (name == "counter") return NoiseKind::kCounter;
+  if (name == "torch_cpu") return NoiseKind::kTorchCpu;
+  if (name == "torch_cuda") return NoiseKind::kTorchCuda;
+  return std::nullopt;
+}
 
 void counter_noise(uint64_t seed, int32_t sample, NoisePurpose purpose, int32_t index,
                    std::span<float> out) {
-  const PhiloxKey key{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
   for (size_t begin = 0; begin < out.size(); begin += 4) {
     const PhiloxCounter words = philox4x32_10(
         {static_cast<uint32_t>(begin / 4), static_cast<uint32_t>(index),
          static_cast<uint32_t>(purpose) | kDiffusionStream, static_cast<uint32_t>(sample)},
-        key);
+        key_of(seed));
     for (size_t at = begin; at < std::min(begin + 4, out.size()); ++at) {
       const size_t pair = (at - begin) / 2 * 2;
       const double radius = std::sqrt(-2 * std::log(open_uniform(words[pair])));
@@ -80,9 +90,27 @@ void TorchCpuNoise::draw(std::span<float> out) {
   box_muller(out.last(kBlock));
 }
 
+void TorchCudaNoise::draw(std::span<float> out) {
+  constexpr float kTurn = 2 * std::numbers::pi_v<float> * 0x1p-32f;
+  for (size_t at = 0; at < out.size(); ++at) {
+    const PhiloxCounter words =
+        philox4x32_10({calls_, 0, static_cast<uint32_t>(at), 0}, key_of(seed_));
+    const float share = static_cast<float>(words[0]) * 0x1p-32f + 0x1p-33f;
+    const float angle = static_cast<float>(words[1]) * kTurn + kTurn / 2;
+    out[at] = static_cast<float>(std::sqrt(-2 * std::log(double{share})) * std::sin(double{angle}));
+  }
+  ++calls_;
+}
+
 void Noise::draw(NoisePurpose purpose, int32_t index, std::span<float> out) {
-  if (kind_ == NoiseKind::kTorchCpu) return torch_.draw(out);
-  counter_noise(seed_, sample_, purpose, index, out);
+  switch (kind_) {
+    case NoiseKind::kCounter:
+      return counter_noise(seed_, sample_, purpose, index, out);
+    case NoiseKind::kTorchCpu:
+      return torch_cpu_.draw(out);
+    case NoiseKind::kTorchCuda:
+      return torch_cuda_.draw(out);
+  }
 }
 
 }  // namespace tessera

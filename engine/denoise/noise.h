@@ -1,18 +1,22 @@
-// Standard normal noise of one sample of a job. Two kinds: `counter`, where every value is a
-// function of (seed, sample, purpose, index, element), and `torch_cpu`, the stream of PyTorch's CPU
-// generator, for comparison with other implementations. Samples have streams of their own, so a
-// sample does not depend on how many are made together; with more than one sample this differs from
-// a pipeline that draws them all from one generator. Owned by the job, engine thread; no tensors.
+// Standard normal noise of one sample of a job. Three kinds: `counter`, where every value is a
+// function of (seed, sample, purpose, index, element), and `torch_cpu` and `torch_cuda`, the
+// streams of PyTorch's generators, for comparison with other implementations. Samples have streams
+// of their own, so a sample does not depend on how many are made together; with more than one
+// sample this differs from a pipeline that draws them all from one generator. Owned by the job,
+// engine thread; no tensors.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <random>
 #include <span>
+#include <string_view>
 
 namespace tessera {
 
-enum class NoiseKind : uint8_t { kCounter, kTorchCpu };
+enum class NoiseKind : uint8_t { kCounter, kTorchCpu, kTorchCuda };
+// None: no kind has that name.
+std::optional<NoiseKind> noise_named(std::string_view name);
 
 // What a draw is for. Draws for different purposes are independent.
 enum class NoisePurpose : uint32_t { kLatents = 0, kStep = 1 };
@@ -43,12 +47,31 @@ class TorchCpuNoise {
   std::optional<double> sine_;
 };
 
-// One sample's noise of either kind. A torch_cpu sample is seeded with seed + sample, and its draws
+// torch.Generator("cuda").manual_seed(seed), then torch.randn(n, device="cuda") per call. Element i
+// of a call comes from Philox4x32-10 with the seed as key and the counter {calls before, 0, i, 0}:
+// r sin(2 pi v) as in counter_noise, from words 0 and 1, with u and v in f32. Equal to torch but
+// for the last bits as long as n is no more than the threads that the GPU there holds at once
+// (221,184 on an A100); larger tensors are laid out there by the size of the GPU.
+class TorchCudaNoise {
+ public:
+  explicit TorchCudaNoise(uint64_t seed) : seed_(seed) {}
+  void draw(std::span<float> out);
+
+ private:
+  uint64_t seed_;
+  uint32_t calls_ = 0;
+};
+
+// One sample's noise of any kind. A sample of torch is seeded with seed + sample, and its draws
 // must be asked in the order of the steps.
 class Noise {
  public:
   Noise(NoiseKind kind, uint64_t seed, int32_t sample)
-      : kind_(kind), seed_(seed), sample_(sample), torch_(seed + static_cast<uint64_t>(sample)) {}
+      : kind_(kind),
+        seed_(seed),
+        sample_(sample),
+        torch_cpu_(seed + static_cast<uint64_t>(sample)),
+        torch_cuda_(seed + static_cast<uint64_t>(sample)) {}
 
   void draw(NoisePurpose purpose, int32_t index, std::span<float> out);
 
@@ -56,7 +79,8 @@ class Noise {
   NoiseKind kind_;
   uint64_t seed_;
   int32_t sample_;
-  TorchCpuNoise torch_;
+  TorchCpuNoise torch_cpu_;
+  TorchCudaNoise torch_cuda_;
 };
 
 }  // namespace tessera

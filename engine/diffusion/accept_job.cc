@@ -86,8 +86,9 @@ absl::Status set_samples(const JobRules& rules, Job& job) {
       check_between("samples", static_cast<double>(n), 1, static_cast<double>(rules.samples_max));
   if (!status.ok()) return status;
   const std::string noise = request.noise.value_or("counter");
-  if (noise != "counter" && noise != "torch_cpu") {
-    return bad_request("noise is \"" + noise + "\", must be counter or torch_cpu");
+  const std::optional<NoiseKind> kind = noise_named(noise);
+  if (!kind.has_value()) {
+    return bad_request("noise is \"" + noise + "\", must be counter, torch_cpu or torch_cuda");
   }
   if (request.latents.has_value()) {
     status = check_finite("latents", *request.latents);
@@ -100,8 +101,7 @@ absl::Status set_samples(const JobRules& rules, Job& job) {
   job.seed = request.seed.has_value() ? *request.seed : std::random_device{}();
   for (int64_t sample = 0; sample < n; ++sample) {
     JobSample made;
-    made.draws.emplace(noise == "counter" ? NoiseKind::kCounter : NoiseKind::kTorchCpu, job.seed,
-                       static_cast<int32_t>(sample));
+    made.draws.emplace(*kind, job.seed, static_cast<int32_t>(sample));
     made.branches.resize(job.branches.size());
     job.samples.push_back(std::move(made));
   }

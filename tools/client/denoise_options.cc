@@ -81,7 +81,7 @@ void add_denoising(DenoiseOptions& o, v1::Denoising& d, Pending& pending,
     o.samples = v;
   });
   rows.push_back({"-n", "N", "results, of seed, seed + 1, ...", samples});
-  rows.push_back({"--noise", "NAME", "counter, or torch_cpu: the numbers of torch",
+  rows.push_back({"--noise", "NAME", "counter, or torch_cpu or torch_cuda: the numbers of torch",
                   with_text([&](const std::string& text) { d.set_noise(text); })});
   rows.push_back(
       {"--latents", "FILE", "JSON array: the initial noise itself", into_text(pending.latents)});

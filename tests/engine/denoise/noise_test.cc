@@ -70,6 +70,39 @@ TEST(TorchCpuNoise, SamplesAreSeededOneByOne) {
   EXPECT_EQ(third, torch_draw(9, 40));
 }
 
+TEST(TorchCudaNoise, PublishedValues) {
+  TorchCudaNoise stream(0);
+  std::vector<float> out(12);
+  stream.draw(out);
+  EXPECT_THAT(
+      out, Pointwise(FloatNear(6e-5f), {-.9247f, -.4253f, -2.6438f, .1452f, -.1209f, -.5797f,
+                                        -.6229f, -.3284f, -1.0745f, -.3631f, -1.6711f, 2.2655f}));
+}
+
+// Expected values: the formula in double, from another implementation.
+TEST(TorchCudaNoise, EveryCallAndSeedHasItsOwn) {
+  const auto near = [](std::vector<float> expected) {
+    return Pointwise(FloatNear(6e-5f), expected);
+  };
+  TorchCudaNoise stream(0);
+  std::vector<float> out(5);
+  stream.draw(out);
+  stream.draw(out);
+  EXPECT_THAT(out, near({.1808f, -.5523f, .9238f, -.7350f, 1.3800f}));
+  Noise third(NoiseKind::kTorchCuda, (uint64_t{1} << 40) + 5, 2);
+  third.draw(NoisePurpose::kLatents, 0, out);
+  EXPECT_THAT(out, near({-.4791f, -1.2783f, -.2416f, -.3850f, .2795f}));
+  third.draw(NoisePurpose::kStep, 0, out);
+  EXPECT_THAT(out, near({-.2733f, .1539f, -1.1433f, .6783f, .8429f}));
+}
+
+TEST(NoiseKind, Names) {
+  EXPECT_EQ(noise_named("counter"), NoiseKind::kCounter);
+  EXPECT_EQ(noise_named("torch_cpu"), NoiseKind::kTorchCpu);
+  EXPECT_EQ(noise_named("torch_cuda"), NoiseKind::kTorchCuda);
+  EXPECT_EQ(noise_named(""), std::nullopt);
+}
+
 TEST(CounterNoise, AnElementDependsOnItsPlaceAlone) {
   const std::vector<float> whole = counter_draw(5, 1, NoisePurpose::kStep, 3, 103);
   for (size_t count : {1u, 2u, 5u, 64u}) {
