@@ -255,7 +255,8 @@ class Creation {
         device_->name() + "; memory plan: weights " + bytes_text(bytes_.weights) + ", jobs " +
         bytes_text(bytes_.jobs) + ", scratch " + bytes_text(bytes_.scratch) + ", encoder " +
         bytes_text(encoder) + ", decoder " + bytes_text(decoder) +
-        "\ncost model: " + parts_.cost->describe() + "\nstep: " + shares_text(info.step_shares);
+        "\ncost model: " + parts_.cost->describe() + "\nstep: " + shares_text(info.step_shares) +
+        tell_strangers(rules.policies.network.schedules, rules.policies.network.fingerprint);
   }
 
   static constexpr const char* kSchedulerFile = "scheduler/scheduler_config.json";

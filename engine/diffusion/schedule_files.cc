@@ -42,4 +42,16 @@ absl::StatusOr<std::map<std::string, UpdateSchedule>> read_schedule_files(
   return read;
 }
 
+std::string tell_strangers(const std::map<std::string, UpdateSchedule>& schedules,
+                           const std::string& checkpoint) {
+  std::string text;
+  for (const auto& [name, schedule] : schedules) {
+    if (schedule.checkpoint == checkpoint) continue;
+    absl::StrAppend(&text, "\nschedules/", absl::CHexEscape(name),
+                    ".json cannot be used: was made for checkpoint ",
+                    absl::CHexEscape(schedule.checkpoint), ", not ", checkpoint);
+  }
+  return text;
+}
+
 }  // namespace tessera

@@ -14,4 +14,9 @@ namespace tessera {
 absl::StatusOr<std::map<std::string, UpdateSchedule>> read_schedule_files(
     const std::string& folder);
 
+// A line for each schedule that was made for another checkpoint than this one, which every request
+// that names it is refused; begins with a line break.
+std::string tell_strangers(const std::map<std::string, UpdateSchedule>& schedules,
+                           const std::string& checkpoint);
+
 }  // namespace tessera

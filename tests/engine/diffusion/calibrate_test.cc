@@ -200,5 +200,26 @@ TEST(ScheduleFiles, AreReadByNameAndRefusedByFile) {
   EXPECT_THAT(read().status().ToString(), HasSubstr("more than 64 schedules"));
 }
 
+TEST(ScheduleFiles, OfAnotherCheckpointAreToldAtStartAndRefused) {
+  CacheModel network;
+  make_engine("policy", kPolicyShape, {}, &network);
+  const UpdateSchedule stranger{"c0ffee", "ddpm", {5, 3}, "test", {{"0.self", {0}}}};
+  UpdateSchedule own = stranger;
+  own.checkpoint = network.fingerprint;
+  RigOptions options;
+  options.schedules = {{"own", own}, {"strange", stranger}};
+  const std::string why = "was made for checkpoint c0ffee, not " + network.fingerprint;
+  EXPECT_EQ(tell_strangers(options.schedules, network.fingerprint),
+            "\nschedules/strange.json cannot be used: " + why);
+
+  const auto engine = make_engine("policy", kPolicyShape, options);
+  DiffusionRequest request = observations()[0];
+  request.policies["bac"] = {{"schedule", std::string("strange")}};
+  const absl::Status status = engine->submit(request, std::make_shared<CollectedJob>());
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.ToString(), HasSubstr("bac.schedule \"strange\" " + why));
+  EXPECT_EQ(engine->load().job_bytes_used, 0);
+}
+
 }  // namespace
 }  // namespace tessera
