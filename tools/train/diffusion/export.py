@@ -5,7 +5,6 @@ import json
 import pathlib
 
 import numpy
-import torch
 
 import folders
 import latents
@@ -13,16 +12,7 @@ import loop
 import policy
 from dit import PictureTransformer
 from latte import VideoTransformer
-from pictures import CLASSES, draw
 from videos import SIDE
-
-
-def shared_autoencoder(args):
-    """The autoencoder and its factor, drawn from the same pictures as in training."""
-    autoencoder = latents.trained_autoencoder(args.vae)
-    generator = torch.Generator().manual_seed(args.seed)
-    sample = draw(torch.arange(1000) % len(CLASSES), generator)
-    return autoencoder, latents.scaling_factor(autoencoder, sample)
 
 
 def main():
@@ -40,10 +30,10 @@ def main():
         folders.write_policy(args.out, model, mean, std)
     elif args.model == "shapes-dit":
         model, step = loop.averaged(PictureTransformer(), args.state)
-        folders.write_pictures(args.out, model, *shared_autoencoder(args), side=64)
+        folders.write_pictures(args.out, model, *latents.shared_autoencoder(args.vae, args.seed), side=64)
     else:
         model, step = loop.averaged(VideoTransformer(), args.state)
-        folders.write_videos(args.out, model, *shared_autoencoder(args), side=SIDE)
+        folders.write_videos(args.out, model, *latents.shared_autoencoder(args.vae, args.seed), side=SIDE)
     files = [path for path in args.out.rglob("*") if path.is_file()]
     print(f"{args.out}: step {step}, {sum(path.stat().st_size for path in files)} bytes")
 

@@ -3,19 +3,19 @@
 import torch
 
 import loop
+from pictures import CLASSES, draw
 from vae import Autoencoder
 
 CHUNK = 2048  # items of a file: what a killed run has to make again
 
 
-def trained_autoencoder(state):
-    return loop.averaged(Autoencoder(), state)[0]
-
-
 @torch.no_grad()
-def scaling_factor(autoencoder, pictures):
-    """What latents are multiplied by to have unit variance."""
-    return 1 / autoencoder.encoder(pictures)[0].std().item()
+def shared_autoencoder(state, seed):
+    """The autoencoder of all models, and what its latents are multiplied by so that those of
+    pictures have unit variance."""
+    autoencoder = loop.averaged(Autoencoder(), state)[0]
+    sample = draw(torch.arange(1000) % len(CLASSES), torch.Generator().manual_seed(seed))
+    return autoencoder, 1 / autoencoder.encoder(sample)[0].std().item()
 
 
 @torch.no_grad()

@@ -19,10 +19,7 @@ NO_CLASS = 0.1  # share of pictures whose class is hidden, for guidance
 
 
 def material(args):
-    autoencoder = latents.trained_autoencoder(args.vae)
-    generator = torch.Generator().manual_seed(args.seed)
-    sample = draw(torch.arange(1000) % len(CLASSES), generator)
-    factor = latents.scaling_factor(autoencoder, sample)
+    autoencoder, factor = latents.shared_autoencoder(args.vae, args.seed)
 
     def make(count, generator):
         labels = torch.randint(len(CLASSES), (count,), generator=generator)

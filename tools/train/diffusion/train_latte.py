@@ -9,7 +9,6 @@ import latents
 import loop
 from latte import VideoTransformer
 from noise_schedules import add_noise, linear_alphas, structure_timesteps
-from pictures import CLASSES, draw
 from videos import draw_videos, draw_words, embed_words
 
 VIDEOS = 16384
@@ -20,11 +19,7 @@ NO_PROMPT = 0.1  # share of videos whose prompt is hidden, for guidance
 
 
 def material(args):
-    autoencoder = latents.trained_autoencoder(args.vae)
-    # The factor belongs to the autoencoder, which shapes-dit shares, so pictures decide it.
-    generator = torch.Generator().manual_seed(args.seed)
-    sample = draw(torch.arange(1000) % len(CLASSES), generator)
-    factor = latents.scaling_factor(autoencoder, sample)
+    autoencoder, factor = latents.shared_autoencoder(args.vae, args.seed)
 
     def make(count, generator):
         words, parts = draw_words(count, generator), []
