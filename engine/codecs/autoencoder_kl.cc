@@ -174,6 +174,24 @@ Tensor AutoencoderKlDecoder::normed(Stream& stream, const Tensor& rows, const No
   return out;
 }
 
+Tensor AutoencoderKlDecoder::narrowed(Stream& stream, const Picture& picture) const {
+  const Tensor rows = rows_of(picture);
+  const Tensor out = as_rows(normed_, rows.dim(0), rows.dim(1));
+  add_layer_norm(stream, {.delta = {},
+                          .gate = {},
+                          .row_mod = {},
+                          .rows = {},
+                          .gain = {},
+                          .bias = {},
+                          .scale = {},
+                          .shift = {},
+                          .residual = rows,
+                          .normed = out,
+                          .eps = kEpsilon,
+                          .normalise = false});
+  return out;
+}
+
 void AutoencoderKlDecoder::apply(Stream& stream, const Resnet& resnet, Picture& picture) const {
   const int height = picture.height, width = picture.width;
   const int64_t pixels = int64_t{height} * width;
@@ -184,20 +202,7 @@ void AutoencoderKlDecoder::apply(Stream& stream, const Resnet& resnet, Picture& 
   const Tensor second = normed(stream, hidden, resnet.norm2, true);
   resnet.conv2(stream, second, height, width, false, gathered_, hidden);
   if (resnet.widens) {
-    // The shortcut takes the activation type, which only a copy of the stream has.
-    const Tensor narrow = as_rows(normed_, pixels, picture.channels);
-    add_layer_norm(stream, {.delta = {},
-                            .gate = {},
-                            .row_mod = {},
-                            .rows = {},
-                            .gain = {},
-                            .bias = {},
-                            .scale = {},
-                            .shift = {},
-                            .residual = in,
-                            .normed = narrow,
-                            .eps = kEpsilon,
-                            .normalise = false});
+    const Tensor narrow = narrowed(stream, picture);
     picture.buffer = 1 - picture.buffer;
     picture.channels = outputs;
     resnet.shortcut(stream, narrow, height, width, false, gathered_, rows_of(picture));
@@ -277,20 +282,7 @@ void AutoencoderKlDecoder::decode(Stream& stream, const Tensor& pool, int64_t in
   for (const UpBlock& block : blocks_) {
     for (const Resnet& resnet : block.resnets) apply(stream, resnet, picture);
     if (!block.doubles) continue;
-    const Tensor narrow =
-        as_rows(normed_, int64_t{picture.height} * picture.width, picture.channels);
-    add_layer_norm(stream, {.delta = {},
-                            .gate = {},
-                            .row_mod = {},
-                            .rows = {},
-                            .gain = {},
-                            .bias = {},
-                            .scale = {},
-                            .shift = {},
-                            .residual = rows_of(picture),
-                            .normed = narrow,
-                            .eps = kEpsilon,
-                            .normalise = false});
+    const Tensor narrow = narrowed(stream, picture);
     const int from_height = picture.height, from_width = picture.width;
     picture.buffer = 1 - picture.buffer;
     picture.height *= 2;

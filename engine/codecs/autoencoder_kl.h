@@ -57,6 +57,8 @@ class AutoencoderKlDecoder {
   Tensor rows_of(const Picture& picture) const;
   // out [pixels, channels]: the normed picture or hidden rows, in the activation type.
   Tensor normed(Stream& stream, const Tensor& rows, const Norm& norm, bool silu) const;
+  // The picture itself in the activation type, which convolutions take.
+  Tensor narrowed(Stream& stream, const Picture& picture) const;
   void apply(Stream& stream, const Resnet& resnet, Picture& picture) const;
   void attend(Stream& stream, const Picture& picture) const;
 
