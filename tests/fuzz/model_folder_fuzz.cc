@@ -7,7 +7,8 @@
 #include <string_view>
 
 #include "engine/weights/model_folder.h"
-#include "engine/weights/temporary_folder.h"
+#include "engine/weights/safetensors_bytes.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

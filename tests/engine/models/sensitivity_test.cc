@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <functional>
 
-#include "engine/weights/temporary_folder.h"
 #include "support/golden.h"
 #include "support/model_rig.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

@@ -6,8 +6,8 @@
 #include <random>
 
 #include "engine/tokenize/golden_files.h"
-#include "engine/tokenize/temporary_folder.h"
 #include "engine/tokenize/tokenizer.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "engine/tokenize/golden_files.h"
-#include "engine/tokenize/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

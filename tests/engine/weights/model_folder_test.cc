@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <fstream>
 
-#include "engine/weights/temporary_folder.h"
+#include "engine/weights/safetensors_bytes.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

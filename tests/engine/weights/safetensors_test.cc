@@ -4,7 +4,8 @@
 
 #include <cstring>
 
-#include "engine/weights/temporary_folder.h"
+#include "engine/weights/safetensors_bytes.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

@@ -2,7 +2,8 @@
 
 #include <array>
 
-#include "engine/weights/temporary_folder.h"
+#include "engine/weights/safetensors_bytes.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

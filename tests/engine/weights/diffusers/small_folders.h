@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "engine/weights/diffusers/diffusers_folder.h"
-#include "engine/weights/temporary_folder.h"
+#include "engine/weights/safetensors_bytes.h"
 #include "nlohmann/json.hpp"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 

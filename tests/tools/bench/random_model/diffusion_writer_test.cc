@@ -7,7 +7,7 @@
 
 #include "engine/weights/diffusers/diffusers_folder.h"
 #include "engine/weights/safetensors.h"
-#include "engine/weights/temporary_folder.h"
+#include "support/temporary_folder.h"
 
 namespace tessera {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "engine/weights/expected_tensors.h"
 #include "engine/weights/model_folder.h"
-#include "engine/weights/temporary_folder.h"
+#include "support/temporary_folder.h"
 #include "tools/bench/random_model/tokenizer_file.h"
 #include "tools/bench/random_model/weight_files.h"
 
