@@ -34,7 +34,7 @@ class Policy:
         self.model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
         normal = config["normalizer"]["obs"]
         self.scale, self.offset = (torch.tensor(normal[name]) for name in ("scale", "offset"))
-        self.alphas = squaredcos_alphas()
+        self.alphas = squaredcos_alphas(100)
 
     def act(self, observations, generator):
         """observations: [B, To, Do] of the world; returns actions [B, n_action_steps, Da]."""

@@ -15,9 +15,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
-    "beta_end": 0.02,
-    "beta_schedule": "linear",
-    "beta_start": 0.0001,
+    "beta_schedule": "squaredcos_cap_v2",
     "clip_sample": False,
     "num_train_timesteps": 1000,
     "prediction_type": "epsilon",

@@ -28,6 +28,7 @@ def arguments(description, steps, rate):
     parser.add_argument("--rate", type=float, default=rate, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--compile", action="store_true", help="fused kernels; needs a C++ compiler")
     return parser
 
 
@@ -44,6 +45,7 @@ class Run:
         args.state.mkdir(parents=True, exist_ok=True)
         torch.set_num_threads(args.threads)
         self.args, self.model, self.step, self.seconds = args, model, 0, 0.0
+        self.forward = torch.compile(model) if args.compile else model
         self.ema = copy.deepcopy(model).requires_grad_(False)
         decayed = [p for p in model.parameters() if p.dim() > 1]
         rest = [p for p in model.parameters() if p.dim() <= 1]

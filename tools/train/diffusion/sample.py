@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from grids import write_grid
-from noise_schedules import ddim, linear_alphas
+from noise_schedules import ddim, squaredcos_alphas
 from videos import NOTHING
 from folders import WEIGHTS
 
@@ -57,7 +57,7 @@ def sample_pictures(folder, args, generator):
         chosen = torch.full_like(labels, classes) if unconditional else labels
         return transformer(x, torch.full((len(x),), t), chosen).sample
 
-    x = ddim(guided(answer, args.guidance), x, linear_alphas(), args.steps)
+    x = ddim(guided(answer, args.guidance), x, squaredcos_alphas(1000), args.steps)
     return decoder_of(folder / "vae")(x), classes
 
 
@@ -74,7 +74,7 @@ def sample_videos(folder, args, generator):
         noise = transformer(x, timestep=timestep, encoder_hidden_states=prompt).sample
         return noise[:, : config.in_channels]
 
-    x = ddim(guided(answer, args.guidance), x, linear_alphas(), args.steps)
+    x = ddim(guided(answer, args.guidance), x, squaredcos_alphas(1000), args.steps)
     return decoder_of(folder / "vae")(x.transpose(1, 2).flatten(0, 1)), frames
 
 

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 import latents
 import loop
 from dit import PictureTransformer
-from noise_schedules import add_noise, linear_alphas, structure_timesteps
+from noise_schedules import add_noise, squaredcos_alphas, structure_timesteps
 from pictures import CLASSES, draw
 
 PICTURES = 65536
 ROWS = 64
-STEPS = 30000
+STEPS = 60000
 RATE = 1e-3
 NO_CLASS = 0.1  # share of pictures whose class is hidden, for guidance
 
@@ -35,7 +35,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    given, alphas = material(args), linear_alphas()
+    given, alphas = material(args), squaredcos_alphas(1000)
     run = loop.Run(PictureTransformer(), args)
 
     def loss_of(run):
@@ -47,7 +47,7 @@ def main():
         timestep = structure_timesteps(ROWS, len(alphas), generator)
         noise = torch.randn(clean.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
-            predicted = run.model(add_noise(clean, noise, alphas[timestep]), timestep, labels)
+            predicted = run.forward(add_noise(clean, noise, alphas[timestep]), timestep, labels)
         return F.mse_loss(predicted.float(), noise)
 
     run.train(loss_of)

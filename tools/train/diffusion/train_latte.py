@@ -8,12 +8,12 @@ import torch.nn.functional as F
 import latents
 import loop
 from latte import VideoTransformer
-from noise_schedules import add_noise, linear_alphas, structure_timesteps
+from noise_schedules import add_noise, squaredcos_alphas, structure_timesteps
 from videos import draw_videos, draw_words, embed_words
 
 VIDEOS = 16384
 ROWS = 16
-STEPS = 24000
+STEPS = 24500
 RATE = 1e-3
 NO_PROMPT = 0.1  # share of videos whose prompt is hidden, for guidance
 
@@ -38,7 +38,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    given, alphas = material(args), linear_alphas()
+    given, alphas = material(args), squaredcos_alphas(1000)
     run = loop.Run(VideoTransformer(), args)
 
     def loss_of(run):
@@ -50,7 +50,7 @@ def main():
         timestep = structure_timesteps(ROWS, len(alphas), generator)
         noise = torch.randn(clean.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
-            predicted = run.model(add_noise(clean, noise, alphas[timestep]), timestep, prompt)
+            predicted = run.forward(add_noise(clean, noise, alphas[timestep]), timestep, prompt)
         return F.mse_loss(predicted.float(), noise)
 
     run.train(loss_of)

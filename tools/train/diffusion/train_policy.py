@@ -19,7 +19,7 @@ RATE = 1e-3
 def main():
     args = loop.arguments(__doc__, STEPS, RATE).parse_args()
     torch.manual_seed(args.seed)
-    shape, alphas = Shape(), squaredcos_alphas()
+    shape, alphas = Shape(), squaredcos_alphas(100)
     demonstrations = Demonstrations(EPISODES, shape, args.seed)
     args.state.mkdir(parents=True, exist_ok=True)
     (args.state / "normaliser.json").write_text(json.dumps(demonstrations.normaliser()))
@@ -31,7 +31,7 @@ def main():
         timestep = torch.randint(len(alphas), (ROWS,), generator=generator)
         noise = torch.randn(actions.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
-            predicted = run.model(add_noise(actions, noise, alphas[timestep]), timestep, observed)
+            predicted = run.forward(add_noise(actions, noise, alphas[timestep]), timestep, observed)
         return F.mse_loss(predicted.float(), noise)
 
     run.train(loss_of)
