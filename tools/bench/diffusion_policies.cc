@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "tools/bench/diffusion/benchmark.h"
 
@@ -24,9 +25,11 @@ constexpr const char* kUsage =
     "  --models DIR        with shapes-dit, shapes-latte and push-policy; deploy/models of the\n"
     "                      source unless said\n"
     "  --daemon FILE       the tesserad to measure; the one beside this program unless said\n"
-    "  --seeds N           pictures and videos that quality is measured on, 64 unless said\n"
-    "  --screen-seeds N    of them, those that choose among the sweep, 8 unless said\n"
+    "  --seeds N           pictures and videos that quality is measured on, at least 4; 64 unless "
+    "said\n"
+    "  --screen-seeds N    of them, those that choose among the sweep, at least 4; 8 unless said\n"
     "  --steps N           of pictures and videos, 50 unless said\n"
+    "  --guidance X        of pictures and videos, its scale, 1 to 100; 2 unless said\n"
     "  --episodes N        of the policy, under every setting, 1000 unless said\n"
     "  --repeats N         of what is only timed, 5 unless said\n"
     "  --random-layers N   of the random networks, as published unless said\n"
@@ -39,6 +42,10 @@ bool parse_count(const char* text, int low, int high, int& value) {
   if (end == text || *end != '\0' || number < low || number > high) return false;
   value = static_cast<int>(number);
   return true;
+}
+
+bool parse_scale(const char* text, double& value) {
+  return absl::SimpleAtod(text, &value) && value >= 1 && value <= 100;
 }
 
 bool parse_option(std::string_view name, const char* value, BenchmarkOptions& options) {
@@ -57,6 +64,7 @@ bool parse_option(std::string_view name, const char* value, BenchmarkOptions& op
   if (name == "--seeds") return parse_count(value, 4, 100'000, options.seeds);
   if (name == "--screen-seeds") return parse_count(value, 4, 100'000, options.screen_seeds);
   if (name == "--steps") return parse_count(value, 2, 1000, options.steps);
+  if (name == "--guidance") return parse_scale(value, options.guidance);
   if (name == "--episodes") return parse_count(value, 1, 1'000'000, options.episodes);
   if (name == "--repeats") return parse_count(value, 1, 1000, options.repeats);
   if (name == "--random-layers") return parse_count(value, 4, 28, options.random_layers);
@@ -76,12 +84,10 @@ int main(int argc, char** argv) {
   BenchmarkOptions options;
   options.daemon = fs::read_symlink("/proc/self/exe").parent_path() / "tesserad";
   options.models = std::string(TESSERA_SOURCE_DIR) + "/deploy/models";
-  bool understood = argc % 2 == 1;
-  for (int at = 1; understood && at < argc; at += 2) {
-    understood = parse_option(argv[at], argv[at + 1], options);
-  }
-  if (!understood) {
-    std::fputs(kUsage, stderr);
+  for (int at = 1; at < argc; at += 2) {
+    const char* const value = at + 1 < argc ? argv[at + 1] : "";
+    if (at + 1 < argc && parse_option(argv[at], value, options)) continue;
+    std::fprintf(stderr, "%sdiffusion_policies: not taken: %s %s\n", kUsage, argv[at], value);
     return 2;
   }
   const absl::StatusOr<DiffusionReport> report =

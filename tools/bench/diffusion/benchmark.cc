@@ -99,6 +99,7 @@ class Benchmark {
     if (!served.ok()) return served.status();
     PictureSource source{.address = served->daemon->grpc_address(), .video = video};
     source.samples = video ? 2 : 4;
+    source.guidance = options_.guidance;
     PictureSectionOptions section;
     section.model = model;
     section.settings = video ? video_settings() : picture_settings();

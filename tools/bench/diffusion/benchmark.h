@@ -19,6 +19,7 @@ struct BenchmarkOptions {
   int episodes = 1000;
   int repeats = 5;        // of the batching section; the random section takes at most 3
   int steps = 50;         // of pictures and videos
+  double guidance = 2;    // of the same, its scale
   int random_layers = 0;  // 0 = as published
   int random_steps = 20;
 };

@@ -29,6 +29,7 @@ class PictureMeasurement {
     result.shares_source = shares_.source;
     result.steps = options_.steps;
     result.seeds = options_.seeds;
+    result.guidance = source_.guidance;
     result.samples = source_.samples;
     progress_(absl::StrCat(options_.model, ": ", options_.settings.size(), " settings over ",
                            options_.screen_seeds, " seeds"));

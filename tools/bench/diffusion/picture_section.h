@@ -54,6 +54,7 @@ struct SettingResult {
 struct PictureSectionResult {
   std::string model, shares_source;
   int steps = 0, seeds = 0, samples = 0;
+  double guidance = 0;                  // its scale
   std::vector<SettingResult> settings;  // published ones, and the fastest of the sweep
   std::vector<SettingResult> screened;  // the sweep, over the screen's seeds alone
   // Index into `settings` of the fastest one within the quality, if any.

@@ -36,6 +36,7 @@ void fill_common(const PictureSource& source, const PictureOrder& order, Request
   denoising.set_steps(order.steps);
   denoising.set_seed(order.seed);
   denoising.set_samples(source.samples);
+  if (source.guidance > 0) denoising.set_guidance_scale(source.guidance);
   request.mutable_output()->set_png(false);
   request.mutable_output()->set_latents(source.latents);
   request.mutable_output()->set_trace(true);

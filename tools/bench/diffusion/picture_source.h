@@ -17,6 +17,7 @@ struct PictureSource {
   int64_t classes = 10;                       // of pictures
   int64_t prompt_rows = 0, prompt_width = 0;  // random embeddings instead of words; 0 = words
   int samples = 1;                            // of a request
+  double guidance = 0;                        // its scale; 0 = the model's
 };
 
 struct PictureOrder {

@@ -81,6 +81,7 @@ void add_pictures(ordered_json& json, const PictureSectionResult& section) {
                      {"ssim", rounded(result.quality.ssim())}});
   }
   json["sections"][section.model] = {{"steps", section.steps},
+                                     {"guidance", section.guidance},
                                      {"seeds", section.seeds},
                                      {"samples_per_request", section.samples},
                                      {"shares_from", section.shares_source},
@@ -168,11 +169,11 @@ std::string speed_row(const PolicySetting& setting, double speedup, const Reuse&
 
 std::string pictures_table(const PictureSectionResult& section) {
   std::string text = absl::StrFormat(
-      "%s: %d steps, %d seeds, %d at a time, shares by %s\n"
+      "%s: %d steps, guidance %g, %d seeds, %d at a time, shares by %s\n"
       "  %-58s %6s %6s %6s %7s %7s  same time, no cache: steps, dB, SSIM\n",
-      section.model, section.steps, section.seeds, section.samples, section.shares_source,
-      "setting (* published, ! fastest within 30 dB and 0.93)", "faster", "should", "share", "dB",
-      "SSIM");
+      section.model, section.steps, section.guidance, section.seeds, section.samples,
+      section.shares_source, "setting (* published, ! fastest within 30 dB and 0.93)", "faster",
+      "should", "share", "dB", "SSIM");
   const std::optional<size_t> fastest = section.fastest();
   for (size_t index = 0; index < section.settings.size(); ++index) {
     const SettingResult& result = section.settings[index];
