@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::chrono::microseconds kStreamPoll{500};
 // Steps that are predicted to take longer are waited for before the next is planned.
-constexpr double kShortStepSeconds = 4e-3;
+constexpr double kShortStepSeconds = 1e-3;
 // Of shorter ones, how much may be launched behind the one that runs: enough that a run of steps
 // that reuse nearly everything is planned while one that computes runs.
 constexpr double kAheadSeconds = 1e-3;
