@@ -5,6 +5,10 @@
 #include <fstream>
 #include <numeric>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "kernels/core/check.h"
 #include "kernels/cpu/amx/hardware_tiles.h"
 #include "kernels/cpu/simd/chosen_target.h"
@@ -90,9 +94,37 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kMinBufferBytes = 128 << 20;
 constexpr int64_t kMaxBufferBytes = int64_t{2} << 30;
 constexpr int64_t kFmaRounds = 200'000;
+constexpr int64_t kPairRounds = 200'000;
 constexpr int64_t kTileRounds = 20'000;
 constexpr int64_t kSlicesPerThread = 8;
 constexpr int64_t kLineWords = 64 / sizeof(uint64_t);
+
+// VDPBF16PS into 12 sums: two start per cycle at best, with a latency of about 6.
+#if defined(__x86_64__)
+__attribute__((target("avx512f,avx512bf16")))
+#endif
+double
+run_pairs([[maybe_unused]] int64_t rounds) {
+#if defined(__x86_64__)
+  __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a, e = a, f = a;
+  __m512 g = a, h = a, i = a, j = a, k = a, l = a;
+  const __m512bh ones = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3f803f80));
+  for (int64_t round = 0; round < rounds; ++round) {
+    a = _mm512_dpbf16_ps(a, ones, ones), b = _mm512_dpbf16_ps(b, ones, ones);
+    c = _mm512_dpbf16_ps(c, ones, ones), d = _mm512_dpbf16_ps(d, ones, ones);
+    e = _mm512_dpbf16_ps(e, ones, ones), f = _mm512_dpbf16_ps(f, ones, ones);
+    g = _mm512_dpbf16_ps(g, ones, ones), h = _mm512_dpbf16_ps(h, ones, ones);
+    i = _mm512_dpbf16_ps(i, ones, ones), j = _mm512_dpbf16_ps(j, ones, ones);
+    k = _mm512_dpbf16_ps(k, ones, ones), l = _mm512_dpbf16_ps(l, ones, ones);
+    // Equal chains would be computed once.
+    asm volatile("" : "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f));
+    asm volatile("" : "+v"(g), "+v"(h), "+v"(i), "+v"(j), "+v"(k), "+v"(l));
+  }
+  return 12.0 * 2.0 * 32 * static_cast<double>(rounds);
+#else
+  return 0;
+#endif
+}
 
 // TDPBF16PS into six sums: each takes 16 cycles, with a latency of about 52.
 double run_tiles([[maybe_unused]] int64_t rounds) {
@@ -172,6 +204,10 @@ double MachinePeaks::rate_of(double (*run)(int64_t), int64_t rounds) {
 
 double MachinePeaks::fma_rate() { return run_fma_ == nullptr ? 0 : rate_of(run_fma_, kFmaRounds); }
 
+double MachinePeaks::pair_rate() {
+  return isa_ < IsaLevel::kAvx512Bf16 ? 0 : rate_of(run_pairs, kPairRounds);
+}
+
 double MachinePeaks::tile_rate() {
   return isa_ < IsaLevel::kAmx ? 0 : rate_of(run_tiles, kTileRounds);
 }
@@ -179,11 +215,13 @@ double MachinePeaks::tile_rate() {
 void PeakSamples::take() {
   read_.push_back(peaks_.read_rate());
   fma_.push_back(peaks_.fma_rate());
+  pair_.push_back(peaks_.pair_rate());
   tile_.push_back(peaks_.tile_rate());
 }
 
 double PeakSamples::read_rate() const { return median(read_); }
 double PeakSamples::fma_rate() const { return median(fma_); }
+double PeakSamples::pair_rate() const { return median(pair_); }
 double PeakSamples::tile_rate() const { return median(tile_); }
 
 }  // namespace tessera

@@ -24,6 +24,8 @@ class MachinePeaks {
   // Floating-point operations per second of all threads in fused multiply-adds between registers,
   // at the widest vectors of `isa`; 0 for kScalar.
   double fma_rate();
+  // The same in VDPBF16PS; 0 below kAvx512Bf16.
+  double pair_rate();
   // The same in TDPBF16PS between tile registers; 0 below kAmx.
   double tile_rate();
 
@@ -46,11 +48,12 @@ class PeakSamples {
   // REQUIRES: a sample was taken.
   double read_rate() const;
   double fma_rate() const;
+  double pair_rate() const;
   double tile_rate() const;
 
  private:
   MachinePeaks& peaks_;
-  std::vector<double> read_, fma_, tile_;
+  std::vector<double> read_, fma_, pair_, tile_;
 };
 
 }  // namespace tessera

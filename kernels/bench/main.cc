@@ -25,7 +25,8 @@ struct Options {
 };
 
 constexpr const char* kUsage =
-    "kernel_bench [--isa auto|scalar|avx2|avx512|amx] [--threads N] [--samples N] [--filter "
+    "kernel_bench [--isa auto|scalar|avx2|avx512|avx512_bf16|amx] [--threads N] [--samples N] "
+    "[--filter "
     "TEXT]\n";
 
 // One sample lasts at least this long, so that the clock and a claim's cost do not count.
@@ -78,7 +79,7 @@ void run_case(const BenchCase& c, IsaLevel isa, ComputePool& pool, MachinePeaks&
   PeakSamples sampled(peaks);
   const double seconds = measure(run, samples, sampled);
   const double read = c.bytes / seconds, compute = c.flops / seconds;
-  const double peak = std::max(sampled.fma_rate(), sampled.tile_rate());
+  const double peak = std::max({sampled.fma_rate(), sampled.pair_rate(), sampled.tile_rate()});
   std::printf("%-10s %-54s %11.1f %7.1f %5.0f%% %8.1f %5.0f%%   %6.1f %8.1f\n", c.op.c_str(),
               c.shape.c_str(), seconds * 1e6, read / 1e9, 100 * read / sampled.read_rate(),
               compute / 1e9, 100 * compute / peak, sampled.read_rate() / 1e9, peak / 1e9);

@@ -5,6 +5,7 @@
 
 #include "kernels/core/check.h"
 #include "kernels/cpu/amx/install.h"
+#include "kernels/cpu/avx512_bf16/install.h"
 #include "kernels/cpu/portable/portable.h"
 #include "kernels/cpu/simd/chosen_target.h"
 #include "kernels/cpu/simd/install.h"
@@ -42,6 +43,7 @@ OpTable build(IsaLevel level) {
   install_rope(table);
   install_sample(table);
   install_swiglu(table);
+  if (level >= IsaLevel::kAvx512Bf16) install_avx512_bf16(table);
   if (level == IsaLevel::kAmx) install_amx(table);
   return table;
 }
@@ -50,7 +52,7 @@ OpTable build(IsaLevel level) {
 
 const OpTable& cpu_ops(IsaLevel level) {
   static std::mutex mutex;
-  static std::array<OpTable, 4> tables;
+  static std::array<OpTable, kIsaLevels.size()> tables;
   CHECK(level <= detect_isa());
   std::lock_guard lock(mutex);
   OpTable& table = tables[static_cast<size_t>(level)];

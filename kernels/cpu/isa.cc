@@ -16,9 +16,16 @@
 namespace tessera {
 namespace {
 
-constexpr std::array<std::string_view, 4> kNames = {"scalar", "avx2", "avx512", "amx"};
+constexpr std::array<std::string_view, kIsaLevels.size()> kNames = {"scalar", "avx2", "avx512",
+                                                                    "avx512_bf16", "amx"};
 
 #if defined(__x86_64__)
+bool has_avx512_bf16() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  constexpr unsigned kAvx512Bf16 = 1u << 5;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax & kAvx512Bf16) != 0;
+}
+
 bool permitted_amx() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
@@ -32,11 +39,15 @@ bool permitted_amx() {
 }
 #else
 bool permitted_amx() { return false; }
+bool has_avx512_bf16() { return false; }
 #endif
 
 IsaLevel machine_level() {
   const int64_t targets = hwy::SupportedTargets();
-  if (targets & HWY_AVX3) return permitted_amx() ? IsaLevel::kAmx : IsaLevel::kAvx512;
+  if (targets & HWY_AVX3) {
+    if (permitted_amx()) return IsaLevel::kAmx;
+    return has_avx512_bf16() ? IsaLevel::kAvx512Bf16 : IsaLevel::kAvx512;
+  }
   if (targets & HWY_AVX2) return IsaLevel::kAvx2;
   return IsaLevel::kScalar;
 }
@@ -73,7 +84,7 @@ absl::StatusOr<IsaLevel> limit_isa(std::string_view option) {
                                          std::string(name_of(best)));
   }
   return absl::InvalidArgumentError("isa \"" + std::string(option) +
-                                    "\" is none of auto, scalar, avx2, avx512, amx");
+                                    "\" is none of auto, scalar, avx2, avx512, avx512_bf16, amx");
 }
 
 }  // namespace tessera

@@ -3,6 +3,7 @@
 // thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -10,10 +11,13 @@
 
 namespace tessera {
 
-// kAvx2 needs AVX2 with FMA, kAvx512 needs F, BW, CD, DQ and VL, kAmx needs AMX-BF16 besides.
-enum class IsaLevel : uint8_t { kScalar, kAvx2, kAvx512, kAmx };
+// kAvx2 needs AVX2 with FMA, kAvx512 needs F, BW, CD, DQ and VL, kAvx512Bf16 needs AVX512-BF16
+// besides and kAmx AMX-BF16.
+enum class IsaLevel : uint8_t { kScalar, kAvx2, kAvx512, kAvx512Bf16, kAmx };
+inline constexpr std::array kIsaLevels = {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512,
+                                          IsaLevel::kAvx512Bf16, IsaLevel::kAmx};
 
-std::string_view name_of(IsaLevel level);  // "scalar", "avx2", "avx512", "amx"
+std::string_view name_of(IsaLevel level);  // "scalar", "avx2", "avx512", "avx512_bf16", "amx"
 
 // The best level of this machine, or the lesser one that the environment names in TESSERA_ISA. The
 // first call asks the kernel for the permission to use AMX tiles, which threads inherit: call it

@@ -16,6 +16,7 @@ namespace tessera {
 
 constexpr int kPanelColumns = 16;
 constexpr int kPanelDepth = 32;
+constexpr int kPairsPerBlock = kPanelDepth / 2;  // of bf16, a 32-bit word each
 
 constexpr int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;

@@ -65,7 +65,8 @@ void add_model(ModelSettings& m, std::vector<Field>& out) {
 void add_device(DeviceSettings& d, std::vector<Field>& out) {
   out.push_back(choice("device.backend", &d.backend, {"cpu", "reference"},
                        "reference is slow and defines what is right"));
-  out.push_back(choice("device.isa", &d.isa, {"auto", "scalar", "avx2", "avx512", "amx"},
+  out.push_back(choice("device.isa", &d.isa,
+                       {"auto", "scalar", "avx2", "avx512", "avx512_bf16", "amx"},
                        "instruction set to use at most; the output has the same bits on each"));
   out.push_back(or_auto(bounded(simple("device.threads", Type::kInteger, &d.threads,
                                        "compute threads; auto = what affinity and cgroup grant"),

@@ -31,8 +31,7 @@ inline Level reference_level() { return {"reference", &reference_ops(), IsaLevel
 // Every CPU level of this machine, alone and with several threads.
 inline std::vector<Level> cpu_levels() {
   std::vector<Level> levels;
-  for (const IsaLevel isa :
-       {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512, IsaLevel::kAmx}) {
+  for (const IsaLevel isa : kIsaLevels) {
     if (isa > detect_isa()) continue;
     for (const int threads : {1, 3}) {
       levels.push_back({std::string(name_of(isa)) + " with " + std::to_string(threads) +

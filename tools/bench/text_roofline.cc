@@ -27,7 +27,7 @@ constexpr const char* kUsage =
     "  --model-dir DIR   where the random models are kept; made on the first run\n"
     "  --shape NAME      a shape of make_random_model, qwen2.5-0.5b unless said\n"
     "  --daemon FILE     the tesserad to measure; the one beside this program unless said\n"
-    "  --isa LEVEL       auto, scalar, avx2, avx512 or amx; auto unless said\n"
+    "  --isa LEVEL       auto, scalar, avx2, avx512, avx512_bf16 or amx; auto unless said\n"
     "  --threads N       compute threads; as many as the daemon takes by itself unless said\n"
     "  --samples N       rounds, of which the medians are taken; 7 unless said\n";
 

@@ -15,7 +15,7 @@ constexpr int64_t kFewestTileRows = 5;
 
 Progress linear(Execution& execution, const Linear& args) {
   if (args.w.dtype != DType::kBf16 || args.x.dim(0) < kFewestTileRows || args.w.N == 0) {
-    return cpu_ops(IsaLevel::kAvx512).linear(execution, args);
+    return cpu_ops(IsaLevel::kAvx512Bf16).linear(execution, args);
   }
   linear_on_tiles<HardwareTiles>(execution, args, best_finish_columns());
   return Progress::kDone;

@@ -34,7 +34,6 @@ using BitsVec = hn::Vec<BitsTag>;
 
 constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
 constexpr int kPanelVectors = kPanelColumns / kLanes;
-constexpr int kPairsPerBlock = kPanelDepth / 2;
 constexpr int kRegisters = kLanes == 8 ? 16 : 32;
 // Rows of one register block. Six rows of two AVX-512 vectors, or of one panel elsewhere, are 12
 // pairs of chains: fused multiply-adds take 4 cycles and two start per cycle.

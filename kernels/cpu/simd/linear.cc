@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/execution.h"
 #include "kernels/cpu/linear_blocking.h"
+#include "kernels/cpu/linear_dots.h"
 #include "kernels/cpu/linear_finish.h"
 #include "kernels/cpu/simd/install.h"
 
@@ -33,60 +34,34 @@ constexpr int kAccStride = kBlockPanels * kPanelColumns;
 constexpr int64_t kChunkBlocks = 4;
 constexpr int64_t kChunksAhead = 2;
 constexpr int kLinesPerBlock = kPairsPerBlock;  // a pair of one panel is one cache line
-constexpr int kPairWords = kPanelColumns;       // 32-bit words per pair
-
-// Cache lines to ask for while a chunk is multiplied: `count` of each panel for every block.
-struct Ahead {
-  const uint32_t* first[2];
-  int count;
-};
-
-// What a register-block kernel multiplies: R rows of x32 (blocks `x_stride` apart) with P panels.
-struct Chunk {
-  const float* x;
-  int64_t x_stride;
-  const uint32_t* w;
-  int64_t panel_stride;
-  int64_t blocks;
-  float* acc;
-  Ahead ahead;
-};
+static_assert(kBlockRows == kDotRows);
 
 template <int R, int P>
-void add_chunk(const Chunk& chunk) {
-  const float* HWY_RESTRICT x = chunk.x;
+void add_chunk(const DotChunk& chunk) {
+  const float* HWY_RESTRICT x = reinterpret_cast<const float*>(chunk.x);
   const uint32_t* HWY_RESTRICT w = chunk.w;
   const int64_t panel_stride = chunk.panel_stride;
   for (int64_t block = 0; block < chunk.blocks; ++block) {
-    for (int panel = 0; panel < P; ++panel) {
-      const uint32_t* line = chunk.ahead.first[panel] + block * kPairsPerBlock * kPairWords;
-      for (int i = 0; i < chunk.ahead.count; ++i) __builtin_prefetch(line + i * kPairWords);
-    }
+    for (int panel = 0; panel < P; ++panel) chunk.ahead.ask_for(panel, block);
     const auto at = [w, panel_stride](int pair, int panel)
                         HWY_ATTR { return w + panel * panel_stride + pair * kPairWords; };
-    add_block<R, P>(x, at, kPairsPerBlock, chunk.acc, kAccStride);
-    x += chunk.x_stride;
+    add_block<R, P>(x, at, kPairsPerBlock, chunk.acc, chunk.acc_stride);
+    x += chunk.x_stride / static_cast<int64_t>(sizeof(float));
     w += kPairsPerBlock * kPairWords;
   }
 }
 
-using AddChunk = void (*)(const Chunk&);
 template <int P, int... kRowsLess1>
-constexpr std::array<AddChunk, sizeof...(kRowsLess1)> row_kernels(
-    std::integer_sequence<int, kRowsLess1...>) {
+constexpr std::array<AddDots, kDotRows> row_kernels(std::integer_sequence<int, kRowsLess1...>) {
   return {add_chunk<kRowsLess1 + 1, P>...};
 }
-template <int P>
-constexpr std::array<AddChunk, kBlockRows> kAddChunk =
-    row_kernels<P>(std::make_integer_sequence<int, kBlockRows>());
 
-// Rows of x as f32, [blocks of K][rows][32], zero beyond K.
-void widen_rows(const Linear& args, int64_t row_begin, int64_t rows, float* HWY_RESTRICT x32) {
+void widen_rows(const Linear& args, int64_t row_begin, int64_t rows, std::byte* x) {
   const FloatTag d;
   const int64_t K = args.w.K;
   for (int64_t row = 0; row < rows; ++row) {
     const uint16_t* in = args.x.row<const uint16_t>(row_begin + row);
-    float* out = x32 + row * kPanelDepth;
+    float* HWY_RESTRICT out = reinterpret_cast<float*>(x) + row * kPanelDepth;
     int64_t k = 0;
     for (; k + kPanelDepth <= K; k += kPanelDepth, out += rows * kPanelDepth) {
       for (int i = 0; i < kPanelDepth; i += kLanes) hn::Store(load_bf16(in + k + i), d, out + i);
@@ -98,16 +73,22 @@ void widen_rows(const Linear& args, int64_t row_begin, int64_t rows, float* HWY_
   }
 }
 
-// One task: `rows` rows from `row_begin` (widened in x32) times panels [panel_begin, panel_end).
+constexpr auto kRowCounts = std::make_integer_sequence<int, kDotRows>();
+constexpr DotKernels kChainKernels = {
+    .element_bytes = sizeof(float),
+    .lay_out = widen_rows,
+    .add = {row_kernels<1>(kRowCounts), row_kernels<kBlockPanels>(kRowCounts)}};
+
+// One task: `rows` rows from `row_begin` times panels [panel_begin, panel_end).
 struct Task {
   int64_t row_begin, rows;
-  const float* x32;
+  const std::byte* x;  // as the kernels lay them out; null for f32 weights
   int64_t panel_begin, panel_end;
 };
 
 // Where the chunk stands that comes kChunksAhead after (panel, block); none beyond the task's end.
-Ahead look_ahead(const Task& task, const uint32_t* w, int64_t panel_stride, int64_t blocks,
-                 int64_t panel, int64_t block) {
+PanelLinesAhead look_ahead(const Task& task, const uint32_t* w, int64_t panel_stride,
+                           int64_t blocks, int64_t panel, int64_t block) {
   block += kChunksAhead * kChunkBlocks;
   while (block >= blocks) {
     block -= round_up(blocks, kChunkBlocks);
@@ -121,16 +102,16 @@ Ahead look_ahead(const Task& task, const uint32_t* w, int64_t panel_stride, int6
 
 // One chunk times all rows, which share out the lines ahead. Groups are as even as they can be: 7
 // rows are 4 + 3, not 6 + 1.
-void add_row_groups(const std::array<AddChunk, kBlockRows>& kernels, const Chunk& chunk,
-                    int64_t rows) {
-  const int64_t groups = (rows + kBlockRows - 1) / kBlockRows;
+void add_row_groups(const std::array<AddDots, kDotRows>& kernels, const DotChunk& chunk,
+                    int64_t rows, int64_t row_bytes) {
+  const int64_t groups = (rows + kDotRows - 1) / kDotRows;
   int64_t row = 0;
   int64_t line = 0;
   for (int64_t group = 0; group < groups; ++group) {
     const int64_t row_end = (group + 1) * rows / groups;
     const int64_t line_end = (group + 1) * chunk.ahead.count / groups;
-    Chunk part = chunk;
-    part.x += row * kPanelDepth;
+    DotChunk part = chunk;
+    part.x += row * row_bytes;
     part.acc += row * kAccStride;
     for (const uint32_t*& first : part.ahead.first) first += line * kPairWords;
     part.ahead.count = static_cast<int>(line_end - line);
@@ -140,64 +121,63 @@ void add_row_groups(const std::array<AddChunk, kBlockRows>& kernels, const Chunk
   }
 }
 
-void run_task(const Linear& args, const Task& task) {
+void run_task(const Linear& args, const DotKernels& kernels, const Task& task) {
   HWY_ALIGN float acc[LinearBlocking::kMaxRowsPerBlock * kAccStride];
   const int64_t blocks = args.w.padded_depth() / kPanelDepth;
   const int64_t panel_stride = blocks * kPairsPerBlock * kPairWords;
+  const int64_t row_bytes = kPanelDepth * kernels.element_bytes;
   const uint32_t* w = static_cast<const uint32_t*>(args.w.data);
   for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kBlockPanels) {
     const bool whole = task.panel_end - panel >= kBlockPanels;
-    const auto& kernels = whole ? kAddChunk<kBlockPanels> : kAddChunk<1>;
     std::memset(acc, 0, static_cast<size_t>(task.rows) * kAccStride * sizeof(float));
     for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
-      const Ahead ahead = look_ahead(task, w, panel_stride, blocks, panel, block);
-      const Chunk whole_chunk = {
-          .x = task.x32 + block * task.rows * kPanelDepth,
-          .x_stride = task.rows * kPanelDepth,
-          .w = w + panel * panel_stride + block * kPairsPerBlock * kPairWords,
-          .panel_stride = panel_stride,
-          .blocks = std::min(kChunkBlocks, blocks - block),
-          .acc = acc,
-          .ahead = ahead};
-      add_row_groups(kernels, whole_chunk, task.rows);
+      const DotChunk chunk = {.x = task.x + block * task.rows * row_bytes,
+                              .x_stride = task.rows * row_bytes,
+                              .w = w + panel * panel_stride + block * kPairsPerBlock * kPairWords,
+                              .panel_stride = panel_stride,
+                              .blocks = std::min(kChunkBlocks, blocks - block),
+                              .acc = acc,
+                              .acc_stride = kAccStride,
+                              .ahead = look_ahead(task, w, panel_stride, blocks, panel, block)};
+      add_row_groups(kernels.add[whole ? kBlockPanels - 1 : 0], chunk, task.rows, row_bytes);
     }
     finish_columns(args, task.row_begin, task.rows, panel * kPanelColumns, acc, kAccStride);
   }
 }
 
-void linear_bf16(Execution& execution, const Linear& args) {
+void linear_of_dots(Execution& execution, const Linear& args, const DotKernels& kernels) {
   const int64_t M = args.x.dim(0);
   const int64_t depth = args.w.padded_depth();
+  const int64_t row_bytes = depth * kernels.element_bytes;
   const int64_t panels = args.w.padded_columns() / kPanelColumns;
   const LinearBlocking blocking = choose_linear_blocking(
       {.M = M,
        .panels = panels,
-       .row_bytes = depth * static_cast<int64_t>(sizeof(float)),
+       .row_bytes = row_bytes,
        .panel_bytes = depth * kPanelColumns * static_cast<int64_t>(sizeof(uint16_t)),
        .panel_products = depth * kPanelColumns,
-       .row_step = kBlockRows,
+       .row_step = kDotRows,
        .panel_step = 2},
       execution.pool().threads());
-  // All threads read the widened rows; they stand in the scratch of thread 0, which no task uses.
-  float* const x32 = reinterpret_cast<float*>(
-      execution.scratch(0, static_cast<size_t>(M * depth) * sizeof(float)).data());
+  // All threads read the laid out rows; they stand in the scratch of thread 0, which no task uses.
+  std::byte* const x = execution.scratch(0, static_cast<size_t>(M * row_bytes)).data();
   const auto rows_of = [&](int64_t block) {
     return std::min(blocking.rows_per_block, M - block * blocking.rows_per_block);
   };
-  const auto widen = [&](int64_t block, int) {
+  execution.pool().parallel_for(blocking.row_blocks, [&](int64_t block, int) {
     const int64_t row_begin = block * blocking.rows_per_block;
-    widen_rows(args, row_begin, rows_of(block), x32 + row_begin * depth);
-  };
-  execution.pool().parallel_for(blocking.row_blocks, widen);
+    kernels.lay_out(args, row_begin, rows_of(block), x + row_begin * row_bytes);
+  });
   const auto multiply = [&](int64_t index, int) {
     const int64_t row_block = index % blocking.row_blocks;
     const int64_t range = index / blocking.row_blocks;
     const int64_t row_begin = row_block * blocking.rows_per_block;
-    run_task(args, {.row_begin = row_begin,
-                    .rows = rows_of(row_block),
-                    .x32 = x32 + row_begin * depth,
-                    .panel_begin = range * blocking.panels_per_task,
-                    .panel_end = std::min(panels, (range + 1) * blocking.panels_per_task)});
+    run_task(args, kernels,
+             {.row_begin = row_begin,
+              .rows = rows_of(row_block),
+              .x = x + row_begin * row_bytes,
+              .panel_begin = range * blocking.panels_per_task,
+              .panel_end = std::min(panels, (range + 1) * blocking.panels_per_task)});
   };
   execution.pool().parallel_for(blocking.tasks(), multiply);
 }
@@ -257,7 +237,7 @@ void linear_f32(Execution& execution, const Linear& args) {
     const int64_t range = index / blocking.row_blocks;
     run_f32_task(args, {.row_begin = row_begin,
                         .rows = std::min(blocking.rows_per_block, M - row_begin),
-                        .x32 = nullptr,
+                        .x = nullptr,
                         .panel_begin = range * blocking.panels_per_task,
                         .panel_end = std::min(panels, (range + 1) * blocking.panels_per_task)});
   };
@@ -267,7 +247,7 @@ void linear_f32(Execution& execution, const Linear& args) {
 Progress linear(Execution& execution, const Linear& args) {
   if (args.x.dim(0) == 0 || args.w.N == 0) return Progress::kDone;
   if (args.w.dtype == DType::kBf16) {
-    linear_bf16(execution, args);
+    linear_of_dots(execution, args, kChainKernels);
   } else {
     linear_f32(execution, args);
   }
@@ -277,6 +257,14 @@ Progress linear(Execution& execution, const Linear& args) {
 #endif
 
 }  // namespace
+
+LinearOfDots pick_linear_of_dots() {
+#if HWY_NATIVE_FMA
+  return linear_of_dots;
+#else
+  return nullptr;
+#endif
+}
 
 FinishColumns pick_finish_columns() {
 #if HWY_NATIVE_FMA
@@ -300,6 +288,8 @@ HWY_AFTER_NAMESPACE();
 namespace tessera {
 HWY_EXPORT(fill_linear);
 HWY_EXPORT(pick_finish_columns);
+HWY_EXPORT(pick_linear_of_dots);
+LinearOfDots best_linear_of_dots() { return HWY_DYNAMIC_DISPATCH(pick_linear_of_dots)(); }
 FinishColumns best_finish_columns() { return HWY_DYNAMIC_DISPATCH(pick_finish_columns)(); }
 void install_linear(OpTable& table) { HWY_DYNAMIC_DISPATCH(fill_linear)(table); }
 }  // namespace tessera

@@ -219,8 +219,8 @@ class Step {
 
 std::vector<IsaLevel> fast_levels() {
   std::vector<IsaLevel> levels;
-  for (const IsaLevel level : {IsaLevel::kAvx2, IsaLevel::kAvx512, IsaLevel::kAmx}) {
-    if (level <= detect_isa()) levels.push_back(level);
+  for (const IsaLevel level : kIsaLevels) {
+    if (level > IsaLevel::kScalar && level <= detect_isa()) levels.push_back(level);
   }
   return levels;
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/cpu/avx512_bf16/install.h"
+#include "kernels/cpu/install.h"
 #include "kernels/cpu/threads/usable_cpus.h"
 
 namespace tessera {
@@ -13,8 +15,7 @@ TEST(Isa, AutoIsWhatTheMachineHas) {
 }
 
 TEST(Isa, EveryNameIsKnownAndOnlyLackingLevelsAreRefused) {
-  for (const IsaLevel level :
-       {IsaLevel::kScalar, IsaLevel::kAvx2, IsaLevel::kAvx512, IsaLevel::kAmx}) {
+  for (const IsaLevel level : kIsaLevels) {
     const absl::StatusOr<IsaLevel> limited = limit_isa(name_of(level));
     if (level <= detect_isa()) {
       EXPECT_EQ(limited.value(), level);
@@ -24,6 +25,15 @@ TEST(Isa, EveryNameIsKnownAndOnlyLackingLevelsAreRefused) {
   }
   EXPECT_EQ(limit_isa("sse9").status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(limit_isa("").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Isa, PairsAreUsedExactlyWhereTheyAreTwoSteps) {
+  if (detect_isa() < IsaLevel::kAvx512Bf16) {
+    EXPECT_FALSE(pair_is_two_steps());
+    return;
+  }
+  EXPECT_EQ(cpu_ops(IsaLevel::kAvx512Bf16).linear != cpu_ops(IsaLevel::kAvx512).linear,
+            pair_is_two_steps());
 }
 
 TEST(UsableCpus, ReadsCpuMax) {

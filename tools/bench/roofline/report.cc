@@ -60,6 +60,9 @@ std::string table_text(const BenchedMachine& machine, const RooflineLoads& loads
   if (loads.prefill.fma_rate > 0) {
     text += prefill_row(loads.prefill, prefill_rate, "of f32 FMA", loads.prefill.fma_rate);
   }
+  if (loads.prefill.pair_rate > 0) {
+    text += prefill_row(loads.prefill, prefill_rate, "of VDPBF16PS", loads.prefill.pair_rate);
+  }
   if (loads.prefill.tile_rate > 0) {
     text += prefill_row(loads.prefill, prefill_rate, "of AMX", loads.prefill.tile_rate);
   } else {
@@ -101,6 +104,7 @@ std::string json_text(const BenchedMachine& machine, const RooflineLoads& loads,
       {"batch16_step_ratio", fractions.batch16_step_ratio},
       {"prefill_amx_fraction", or_null(fractions.prefill_tile)},
       {"prefill_fma_fraction", or_null(fractions.prefill_fma)},
+      {"prefill_avx512_bf16_fraction", or_null(fractions.prefill_pair)},
       {"decode_tokens_per_second", tokens_per_second(loads.decode)},
       {"decode_tokens_per_second_4k", tokens_per_second(loads.decode_4k)},
       {"batch16_tokens_per_second", tokens_per_second(loads.batch16)},
@@ -113,6 +117,7 @@ std::string json_text(const BenchedMachine& machine, const RooflineLoads& loads,
       {"read_bytes_per_second", loads.decode.read_rate},
       {"read_bytes_per_second_4k", loads.decode_4k.read_rate},
       {"fma_flops_per_second", or_null(prefill.fma_rate)},
+      {"avx512_bf16_flops_per_second", or_null(prefill.pair_rate)},
       {"amx_flops_per_second", or_null(prefill.tile_rate)}};
   return json.dump();
 }

@@ -72,6 +72,7 @@ absl::StatusOr<RooflineLoads> measure_roofline(const TextLoad& load, MachinePeak
   for (size_t index = 0; index < std::size(all); ++index) {
     all[index]->read_rate = sampled[index].read_rate();
     all[index]->fma_rate = sampled[index].fma_rate();
+    all[index]->pair_rate = sampled[index].pair_rate();
     all[index]->tile_rate = sampled[index].tile_rate();
   }
   return loads;
@@ -90,6 +91,7 @@ RooflineFractions fractions_of(const RooflineLoads& loads, const ModelWork& work
   const double rate = work.prompt_flops(loads.prefill.shape.prompt_tokens) /
                       loads.prefill.median_of(&LoadTimes::first_token_seconds);
   if (loads.prefill.fma_rate > 0) fractions.prefill_fma = rate / loads.prefill.fma_rate;
+  if (loads.prefill.pair_rate > 0) fractions.prefill_pair = rate / loads.prefill.pair_rate;
   if (loads.prefill.tile_rate > 0) fractions.prefill_tile = rate / loads.prefill.tile_rate;
   return fractions;
 }

@@ -19,6 +19,7 @@ struct MeasuredLoad {
   std::vector<LoadTimes> runs;
   double read_rate = 0;  // bytes per second
   double fma_rate = 0;   // operations per second
+  double pair_rate = 0;  // 0 where there is no AVX512-BF16
   double tile_rate = 0;  // 0 where there is no AMX
 
   double median_of(double LoadTimes::*field) const;
@@ -30,9 +31,9 @@ struct RooflineLoads {
 };
 
 struct RooflineFractions {
-  double decode = 0, decode_4k = 0;          // of the read rate
-  double batch16_step_ratio = 0;             // step of 16 / step of 1
-  double prefill_fma = 0, prefill_tile = 0;  // of the peaks; 0 without the peak
+  double decode = 0, decode_4k = 0;                            // of the read rate
+  double batch16_step_ratio = 0;                               // step of 16 / step of 1
+  double prefill_fma = 0, prefill_pair = 0, prefill_tile = 0;  // of the peaks; 0 without the peak
 };
 
 // One run of each load uncounted, which also fills the prefix cache, then `samples` rounds.
