@@ -1,78 +1,37 @@
-// Register blocks of VDPBF16PS for matrix products. See install.h for why its bits are those of
-// every other level.
+// Matrix products on pairs; install.h says why the bits are those of every other level.
 #include <array>
-#include <bit>
-#include <cmath>
 #include <cstring>
-#include <random>
 #include <utility>
 
-#include "kernels/cpu/avx512_bf16/install.h"
+#include "kernels/cpu/avx512_bf16/ops.h"
+#include "kernels/cpu/avx512_bf16/quads_inl.h"
 #include "kernels/cpu/install.h"
 #include "kernels/cpu/linear_dots.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
 
-// The functions below are compiled for this; nothing else in the file is, so that no inline
-// function of a header becomes one that lesser machines cannot run.
-#define TESSERA_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#endif
-
-namespace tessera {
-
-#if defined(__x86_64__)
-
+namespace tessera::avx512_bf16 {
 namespace {
 
-typedef uint32_t Words __attribute__((vector_size(64)));
+constexpr int64_t kRowBytes = kPanelDepth * static_cast<int64_t>(sizeof(uint16_t));
 
-constexpr int kQuads = kPanelDepth / 4;
-constexpr int kRowWords = kPanelDepth / 2;  // 32-bit words of a row of a block
-
-// acc[row][panel] += the chunk's dots. A quad is four k of a row: the word of k + 2 and k, then the
-// word of k + 3 and k + 1.
 template <int R, int P>
 TESSERA_AVX512_BF16 void add_dots(const DotChunk& chunk) {
-  const uint32_t* x = reinterpret_cast<const uint32_t*>(chunk.x);
+  const std::byte* x = chunk.x;
   const uint32_t* w = chunk.w;
   for (int64_t block = 0; block < chunk.blocks; ++block) {
     for (int panel = 0; panel < P; ++panel) chunk.ahead.ask_for(panel, block);
-    __m512 even[R][P], odd[R][P];
-    for (int row = 0; row < R; ++row) {
+    Chains<R, P> chains;
+    chains.clear();
+    for (int quad = 0; quad < kQuadsPerBlock; ++quad) {
+      const uint32_t* first[P];
       for (int panel = 0; panel < P; ++panel) {
-        even[row][panel] = odd[row][panel] = _mm512_setzero_ps();
+        first[panel] = w + panel * chunk.panel_stride + 2 * quad * kPairWords;
       }
+      chains.add(x + quad * kQuadBytes, kRowBytes, first, kPairWords);
     }
-    for (int quad = 0; quad < kQuads; ++quad) {
-      __m512bh w_even[P], w_odd[P];
-      for (int panel = 0; panel < P; ++panel) {
-        const uint32_t* const pairs = w + panel * chunk.panel_stride + 2 * quad * kPairWords;
-        const Words first = reinterpret_cast<Words>(_mm512_loadu_si512(pairs));
-        const Words second = reinterpret_cast<Words>(_mm512_loadu_si512(pairs + kPairWords));
-        w_even[panel] = reinterpret_cast<__m512bh>(first << 16 | (second & 0xffffu));
-        w_odd[panel] = reinterpret_cast<__m512bh>((first & 0xffff0000u) | second >> 16);
-      }
-      for (int row = 0; row < R; ++row) {
-        const uint32_t* const words = x + row * kRowWords + 2 * quad;
-        const __m512bh x_even =
-            reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(words[0])));
-        const __m512bh x_odd =
-            reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(words[1])));
-        for (int panel = 0; panel < P; ++panel) {
-          even[row][panel] = _mm512_dpbf16_ps(even[row][panel], x_even, w_even[panel]);
-          odd[row][panel] = _mm512_dpbf16_ps(odd[row][panel], x_odd, w_odd[panel]);
-        }
-      }
-    }
-    for (int row = 0; row < R; ++row) {
-      for (int panel = 0; panel < P; ++panel) {
-        float* const sum = chunk.acc + row * chunk.acc_stride + panel * kPanelColumns;
-        const __m512 dot = _mm512_add_ps(even[row][panel], odd[row][panel]);
-        _mm512_storeu_ps(sum, _mm512_add_ps(_mm512_loadu_ps(sum), dot));
-      }
-    }
-    x += chunk.x_stride / static_cast<int64_t>(sizeof(uint32_t));
+    chains.finish(chunk.acc, chunk.acc_stride);
+    x += chunk.x_stride;
     w += kPairsPerBlock * kPairWords;
   }
 }
@@ -84,7 +43,6 @@ TESSERA_AVX512_BF16 void store_quads(const uint16_t* in, std::byte* out) {
 }
 
 void lay_out(const Linear& args, int64_t row_begin, int64_t rows, std::byte* x) {
-  constexpr int64_t kRowBytes = kPanelDepth * static_cast<int64_t>(sizeof(uint16_t));
   const int64_t K = args.w.K;
   for (int64_t row = 0; row < rows; ++row) {
     const uint16_t* in = args.x.row<const uint16_t>(row_begin + row);
@@ -109,6 +67,8 @@ constexpr DotKernels kPairKernels = {.element_bytes = sizeof(uint16_t),
                                      .lay_out = lay_out,
                                      .add = {kernels_of<1>(kRowCounts), kernels_of<2>(kRowCounts)}};
 
+}  // namespace
+
 Progress linear(Execution& execution, const Linear& args) {
   if (args.w.dtype != DType::kBf16 || args.x.dim(0) == 0 || args.w.N == 0) {
     return cpu_ops(IsaLevel::kAvx512).linear(execution, args);
@@ -117,63 +77,6 @@ Progress linear(Execution& execution, const Linear& args) {
   return Progress::kDone;
 }
 
-constexpr int kSums = 16;
-
-TESSERA_AVX512_BF16 void add_pairs(const uint32_t* x, const uint32_t* w, float* sums) {
-  const __m512bh pairs = reinterpret_cast<__m512bh>(_mm512_loadu_si512(x));
-  const __m512bh weights = reinterpret_cast<__m512bh>(_mm512_loadu_si512(w));
-  _mm512_storeu_ps(sums, _mm512_dpbf16_ps(_mm512_loadu_ps(sums), pairs, weights));
-}
-
-float upper_of(uint32_t pair) { return std::bit_cast<float>(pair & 0xffff0000u); }
-float lower_of(uint32_t pair) { return std::bit_cast<float>(pair << 16); }
-
-// Two bf16 of random sign and digits between 2^-8 and 2^8.
-uint32_t random_pair(std::minstd_rand& random) {
-  uint32_t pair = 0;
-  for (int half = 0; half < 2; ++half) {
-    const uint32_t bits = static_cast<uint32_t>(random());
-    const uint32_t exponent = 127 - 8 + (bits >> 8) % 17;
-    pair = pair << 16 | (bits >> 2 & 0x8000u) | exponent << 7 | (bits >> 20 & 0x7fu);
-  }
-  return pair;
-}
-
-bool adds_pairs_in_two_steps() {
-  constexpr int kRounds = 256;
-  std::minstd_rand random(1);
-  float sums[kSums] = {};
-  for (int round = 0; round < kRounds; ++round) {
-    uint32_t x[kSums], w[kSums];
-    float wanted[kSums];
-    for (int i = 0; i < kSums; ++i) {
-      x[i] = random_pair(random);
-      w[i] = random_pair(random);
-      const float upper = std::fma(upper_of(x[i]), upper_of(w[i]), sums[i]);
-      wanted[i] = std::fma(lower_of(x[i]), lower_of(w[i]), upper);
-    }
-    add_pairs(x, w, sums);
-    if (std::memcmp(sums, wanted, sizeof sums) != 0) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
-bool pair_is_two_steps() {
-  static const bool holds = detect_isa() >= IsaLevel::kAvx512Bf16 && adds_pairs_in_two_steps();
-  return holds;
-}
-
-void install_avx512_bf16(OpTable& table) {
-  if (pair_is_two_steps()) table.linear = linear;
-}
-
-#else
-
-bool pair_is_two_steps() { return false; }
-void install_avx512_bf16(OpTable&) {}
+}  // namespace tessera::avx512_bf16
 
 #endif
-
-}  // namespace tessera

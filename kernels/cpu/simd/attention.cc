@@ -33,6 +33,7 @@ namespace {
 // What all tasks of one op share.
 struct Job {
   const Attention* args;
+  const KeyDotKernels* dots;  // null: those of dot_inl.h
   AttentionPlan plan;
   int group;  // query heads per KV head
   int Dh;
@@ -163,6 +164,7 @@ Walk begin_walk(const Job& job, const RowTile& tile, int thread) {
                 .group = job.group,
                 .Dh = job.Dh,
                 .width = job.width,
+                .dots = job.dots,
                 .q = walk.work.q,
                 .scores = walk.work.scores,
                 .maximum = walk.work.maximum,
@@ -181,6 +183,9 @@ Walk begin_walk(const Job& job, const RowTile& tile, int thread) {
     std::fill_n(walk.state.narrow, kAttentionTile * kPanelColumns, 0u);
   }
   load_queries(walk);
+  if (job.dots != nullptr) {
+    job.dots->narrow(walk.work.q, round_up(job.Dh, kPanelDepth) / kPanelDepth * walk.state.n);
+  }
   return walk;
 }
 
@@ -482,11 +487,12 @@ void join_spans(const Job& job, int64_t index, int thread) {
   store_result(walk);
 }
 
-Progress attention(Execution& execution, const Attention& args) {
+Progress run(Execution& execution, const Attention& args, const KeyDotKernels* dots) {
   const int64_t Dh = args.q.dim(2);
   ComputePool& pool = execution.pool();
   Job job{};
   job.args = &args;
+  job.dots = args.q.dtype == DType::kBf16 && Dh % 4 == 0 ? dots : nullptr;
   job.plan = plan_attention(args, pool.threads());
   job.group = static_cast<int>(args.q.dim(1) / args.k_pages.dim(1));
   job.Dh = static_cast<int>(Dh);
@@ -526,9 +532,26 @@ Progress attention(Execution& execution, const Attention& args) {
   return Progress::kDone;
 }
 
+Progress attention(Execution& execution, const Attention& args) {
+  return run(execution, args, nullptr);
+}
+
+Progress attention_of_dots(Execution& execution, const Attention& args, const KeyDotKernels& dots) {
+  static_assert(kBlockRows == kDotRows);
+  return run(execution, args, &dots);
+}
+
 #endif
 
 }  // namespace
+
+AttentionOfDots pick_attention_of_dots() {
+#if HWY_NATIVE_FMA
+  return attention_of_dots;
+#else
+  return nullptr;
+#endif
+}
 
 void fill_attention([[maybe_unused]] OpTable& table) {
 #if HWY_NATIVE_FMA
@@ -543,6 +566,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tessera {
 HWY_EXPORT(fill_attention);
+HWY_EXPORT(pick_attention_of_dots);
+AttentionOfDots best_attention_of_dots() { return HWY_DYNAMIC_DISPATCH(pick_attention_of_dots)(); }
 void install_attention(OpTable& table) { HWY_DYNAMIC_DISPATCH(fill_attention)(table); }
 }  // namespace tessera
 #endif

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "hwy/highway.h"
+#include "kernels/cpu/attention_dots.h"
 #include "kernels/cpu/simd/dot_inl.h"
 #include "kernels/cpu/simd/math_inl.h"
 #include "kernels/ops/attention.h"
@@ -62,7 +63,9 @@ struct SpanState {
   int n;
   int group;  // query rows of one token, one after another
   int Dh;
-  int width;       // Dh rounded up to whole panels; what stands beyond Dh is never used
+  int width;  // Dh rounded up to whole panels; what stands beyond Dh is never used
+  // Null: the dots of dot_inl.h. Else q and p are narrowed, each row where it stood as f32.
+  const KeyDotKernels* dots;
   const float* q;  // [ceil(Dh / 32)][n][32], zero beyond Dh
   float* scores;   // [kHalves][n][32], also p
   float* maximum;  // [n]
@@ -173,11 +176,53 @@ HWY_INLINE void for_row_groups(int begin, int end, Visit&& visit) {
   }
 }
 
+HWY_INLINE const std::byte* bytes_of(const float* rows, int row) {
+  return reinterpret_cast<const std::byte*>(rows + row * kPanelDepth);
+}
+
+// The same as score_rows, of two pages.
+inline void score_narrowed(const SpanState& state, int row, int rows, const void* const* pages,
+                           float* scores) {
+  std::memset(scores, 0, static_cast<size_t>(rows) * kPanelDepth * sizeof(float));
+  constexpr int kHalfWords = kPairsPerBlock / 2 * kKvBlockTokens;
+  const uint32_t* const k[2] = {static_cast<const uint32_t*>(pages[0]),
+                                static_cast<const uint32_t*>(pages[1])};
+  state.dots->add[1][static_cast<size_t>(rows - 1)](
+      {.x = bytes_of(state.q, row),
+       .x_stride = state.n * kPanelDepth * static_cast<int64_t>(sizeof(float)),
+       .w = {{k[0], k[1]}, {k[0] + kHalfWords, k[1] + kHalfWords}},
+       .pair_stride = kKvBlockTokens,
+       .block_stride = 2 * kHalfWords,
+       .pairs = state.Dh / 2,
+       .acc = scores,
+       .acc_stride = kPanelDepth});
+}
+
+// The same as value_rows, of one or two panels.
+inline void value_narrowed(const SpanState& state, int row, int rows, const float* p,
+                           const ValuePanels& values, int column, int panels) {
+  const uint32_t* const v[2] = {static_cast<const uint32_t*>(values.page[0]),
+                                static_cast<const uint32_t*>(values.page[1])};
+  state.dots->add[static_cast<size_t>(panels - 1)][static_cast<size_t>(rows - 1)](
+      {.x = bytes_of(p, row),
+       .x_stride = 0,
+       .w = {{v[0], v[0] + kPanelColumns}, {v[1], v[1] + kPanelColumns}},
+       .pair_stride = values.stride,
+       .block_stride = 0,
+       .pairs = kPairsPerBlock,
+       .acc = state.out + row * state.width + column,
+       .acc_stride = state.width});
+}
+
 template <bool kPaired>
 void score_half(const SpanState& state, int begin, int end, const void* const* pages, float* scores,
                 LinesAhead& ahead) {
   for_row_groups(begin, end, [&](int row, int rows) HWY_ATTR {
     ahead.ask();
+    if (state.dots != nullptr) {
+      score_narrowed(state, row, rows, pages, scores + row * kPanelDepth);
+      return;
+    }
     for (int page = 0; page < 2; page += kBlockPanels) {
       kScoreRows<kPaired, kBlockPanels>[static_cast<size_t>(rows - 1)](
           state, row, pages + page, scores + row * kPanelDepth + page * kKvBlockTokens);
@@ -204,9 +249,14 @@ void copy_narrow_columns(const SpanState& state, const TilePages& pages) {
 template <bool kPaired>
 void value_half(const SpanState& state, int begin, int end, const float* p,
                 const void* const* pages, int half, LinesAhead& ahead) {
-  const auto add_panels = [&](const auto& kernels, const ValuePanels& values, int column) {
+  const auto add_panels = [&](int panels, const ValuePanels& values, int column) {
+    const auto& kernels = panels == 1 ? kValueRows<kPaired, 1> : kValueRows<kPaired, kBlockPanels>;
     for_row_groups(begin, end, [&](int row, int rows) HWY_ATTR {
       ahead.ask();
+      if (state.dots != nullptr) {
+        value_narrowed(state, row, rows, p, values, column, panels);
+        return;
+      }
       kernels[static_cast<size_t>(rows - 1)](state, row, p + row * kPanelDepth, values, column);
     });
   };
@@ -216,14 +266,14 @@ void value_half(const SpanState& state, int begin, int end, const float* p,
     const auto from = [column](const void* page) {
       return static_cast<const Word<kPaired>*>(page) + column;
     };
-    add_panels(wide ? kValueRows<kPaired, kBlockPanels> : kValueRows<kPaired, 1>,
-               {{from(pages[0]), from(pages[1])}, state.Dh}, column);
-    column += (wide ? kBlockPanels : 1) * kPanelColumns;
+    const int panels = wide ? kBlockPanels : 1;
+    add_panels(panels, {{from(pages[0]), from(pages[1])}, state.Dh}, column);
+    column += panels * kPanelColumns;
   }
   if (column == state.Dh) return;
   constexpr int kPageWords = kStepsPerBlock<kPaired> / 2 * kPanelColumns;
   const uint32_t* const narrow = state.narrow + half * 2 * kPageWords;
-  add_panels(kValueRows<kPaired, 1>, {{narrow, narrow + kPageWords}, kPanelColumns}, column);
+  add_panels(1, {{narrow, narrow + kPageWords}, kPanelColumns}, column);
 }
 
 // Where key `key` of the tile stands in a row of scores.
@@ -353,8 +403,9 @@ void add_tile(const SpanState& state, int begin, int end, const uint64_t* masks,
   if (state.narrow != nullptr) copy_narrow_columns<kPaired>(state, pages);
   for (int half = 0; half < kHalves; ++half) {
     if (!needed[half]) continue;
-    value_half<kPaired>(state, begin, end, state.scores + half * state.n * kPanelDepth,
-                        pages.v + 2 * half, half, ahead);
+    float* const p = state.scores + half * state.n * kPanelDepth;
+    if (state.dots != nullptr) state.dots->narrow(p + begin * kPanelDepth, end - begin);
+    value_half<kPaired>(state, begin, end, p, pages.v + 2 * half, half, ahead);
   }
 }
 
