@@ -90,6 +90,18 @@ absl::StatusOr<std::vector<double>> branch_similarity(std::span<const float> out
   return similarity;
 }
 
+void weigh_late_steps(std::span<double> similarity, int steps, double late, BranchMetric metric) {
+  CHECK(similarity.size() == size_t{1} * steps * steps && late >= 0);
+  const double perfect = metric == BranchMetric::kCosine ? 1 : 0;
+  for (int served = 0; served < steps; ++served) {
+    const double weight = std::pow((served + 1.0) / steps, late);
+    for (int from = 0; from < steps; ++from) {
+      double& alike = similarity[from * steps + served];
+      alike = perfect - weight * (perfect - alike);
+    }
+  }
+}
+
 double branch_error(std::span<const float> outputs, int steps) {
   const size_t width = outputs.size() / steps;
   double sum = 0;

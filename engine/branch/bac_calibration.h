@@ -18,6 +18,12 @@ enum class BranchMetric : uint8_t { kCosine, kMse, kL1, kL2 };
 absl::StatusOr<std::vector<double>> branch_similarity(std::span<const float> outputs, int steps,
                                                       BranchMetric metric);
 
+// Counts the step that is served (the column) by ((step + 1) / K)^late of its distance from perfect
+// likeness, so that an error weighs the more the later it is made: what early steps get wrong is
+// denoised away, what the last ones get wrong is in the result. 0 leaves all as it is. REQUIRES:
+// similarity [K][K], late at least 0.
+void weigh_late_steps(std::span<double> similarity, int steps, double late, BranchMetric metric);
+
 // Mean over all pairs of steps of the mean absolute difference: how much a branch suffers from
 // reuse.
 double branch_error(std::span<const float> outputs, int steps);

@@ -18,28 +18,31 @@ bool joins(const CacheSite& site, const CacheSite& before) {
          site.block == before.block;
 }
 
-std::vector<Group> groups_of(const BranchRecord& record) {
+std::vector<Group> groups_of(const BranchRecord& record, bool together) {
   std::vector<Group> groups;
   const size_t entries = record.timesteps.size() * record.timesteps.size();
   for (size_t at = 0; at < record.branches.size(); ++at) {
-    const bool with_last = at > 0 && joins(record.branches[at].site, record.branches[at - 1].site);
+    const bool with_last =
+        at > 0 && (together || joins(record.branches[at].site, record.branches[at - 1].site));
     if (!with_last) groups.push_back({{}, std::vector<double>(entries), 0});
     groups.back().members.push_back(at);
   }
   return groups;
 }
 
-absl::Status observe(const BranchRecord& record, BranchMetric metric, std::vector<Group>& groups) {
+absl::Status observe(const BranchRecord& record, const CalibrationOptions& options,
+                     std::vector<Group>& groups) {
   for (Group& group : groups) {
     for (const size_t member : group.members) {
       const RecordedBranch& branch = record.branches[member];
       if (branch.outputs.empty()) continue;
-      const absl::StatusOr<std::vector<double>> similarity =
-          branch_similarity(branch.outputs, record.steps(), metric);
+      absl::StatusOr<std::vector<double>> similarity =
+          branch_similarity(branch.outputs, record.steps(), options.metric);
       if (!similarity.ok()) {
         return absl::InvalidArgumentError(branch.name + ": " +
                                           std::string(similarity.status().message()));
       }
+      weigh_late_steps(*similarity, record.steps(), options.late, options.metric);
       for (size_t at = 0; at < similarity->size(); ++at) group.similarity[at] += (*similarity)[at];
       group.error += branch_error(branch.outputs, record.steps());
     }
@@ -77,17 +80,21 @@ absl::StatusOr<UpdateSchedule> calibrate(DiffusionEngine& engine,
     return absl::InvalidArgumentError("updates is " + std::to_string(options.updates) +
                                       ", must be in [1, " + std::to_string(kStepsMax) + "]");
   }
+  if (!(options.late >= 0 && options.late <= kLateMax)) {
+    return absl::InvalidArgumentError("late is " + std::to_string(options.late) +
+                                      ", must be in [0, 100]");
+  }
   BranchRecord first;  // its outputs are dropped
   std::vector<Group> groups;
   for (size_t at = 0; at < observations.size(); ++at) {
     BranchRecord record;
     if (absl::Status status = engine.record(observations[at], record); !status.ok()) return status;
-    if (at == 0) groups = groups_of(record);
+    if (at == 0) groups = groups_of(record, options.together);
     if (at > 0 && (record.solver != first.solver || record.timesteps != first.timesteps)) {
       return absl::InvalidArgumentError("observation " + std::to_string(at) +
                                         " has another solver or other steps than the first");
     }
-    if (absl::Status status = observe(record, options.metric, groups); !status.ok()) {
+    if (absl::Status status = observe(record, options, groups); !status.ok()) {
       return status;
     }
     for (RecordedBranch& branch : record.branches) branch.outputs = {};

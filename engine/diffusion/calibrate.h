@@ -12,10 +12,17 @@
 
 namespace tessera {
 
+inline constexpr double kLateMax = 100;
+
 struct CalibrationOptions {
   int64_t updates = 10;  // of each branch, before bubbling
   BranchMetric metric = BranchMetric::kCosine;
   SegmentValue value = SegmentValue::kToFirst;
+  // All branches share one list, found over the sum of their likenesses: a branch that computes
+  // then never sees stale inputs, and between updates nothing runs at all. Nothing is left to
+  // bubble.
+  bool together = false;
+  double late = 0;  // how much more late steps count, see weigh_late_steps; at most kLateMax
   BubblingRule bubbling{};
   std::string made_by{};  // for the record
 };

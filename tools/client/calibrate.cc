@@ -54,6 +54,12 @@ struct CalibrateOptions {
         {"--metric", "NAME", "cosine, mse, l1 or l2", into_text(metric)},
         {"--consecutive", "", "counts likeness to the step before, not to the update",
          into_flag(consecutive)},
+        {"--together", "",
+         "all branches share one list of steps; between these a step costs next to nothing",
+         into_flag(calibration.together)},
+        {"--late", "P",
+         "counts step i of S ((i+1)/S)^P: errors of late steps stay in the result; 0",
+         with_number([this](double v) { calibration.late = v; })},
         {"--bubble", "N", "branches of largest error that also follow the MLPs behind them; 5",
          with_small_integer([this](int32_t v) { calibration.bubbling.count = v; })},
         {"--bubble-mlps", "", "chooses them among MLPs", into_flag(calibration.bubbling.mlp_only)},
@@ -74,6 +80,22 @@ absl::Status read_metric(const std::string& name, BranchMetric& metric) {
   return absl::OkStatus();
 }
 
+std::string made_by(const CalibrateOptions& o) {
+  const CalibrationOptions& c = o.calibration;
+  std::string made =
+      absl::StrCat("tessera calibrate --updates ", c.updates, " --metric ", o.metric);
+  if (o.consecutive) made += " --consecutive";
+  if (c.late > 0) absl::StrAppend(&made, " --late ", c.late);
+  if (c.together) {
+    made += " --together";
+  } else {
+    absl::StrAppend(&made, " --bubble ", c.bubbling.count);
+    if (c.bubbling.mlp_only) made += " --bubble-mlps";
+    if (c.bubbling.later_only) made += " --bubble-later";
+  }
+  return absl::StrCat(made, " --seed ", o.seed);
+}
+
 absl::StatusOr<CalibrateOptions> parse(const std::vector<std::string>& arguments) {
   CalibrateOptions o;
   absl::Status status = parse_options(o.rows(), arguments, o.prompts);
@@ -85,9 +107,7 @@ absl::StatusOr<CalibrateOptions> parse(const std::vector<std::string>& arguments
   if (o.out.empty()) {
     o.out = (std::filesystem::path(o.model) / "schedules" / (o.name + ".json")).string();
   }
-  o.calibration.made_by =
-      absl::StrCat("tessera calibrate --updates ", o.calibration.updates, " --metric ", o.metric,
-                   " --bubble ", o.calibration.bubbling.count, " --seed ", o.seed);
+  o.calibration.made_by = made_by(o);
   return o;
 }
 

@@ -83,6 +83,72 @@ TEST(ChooseUpdates, EqualsExhaustiveSearch) {
   }
 }
 
+// With late steps counted more, and over several branches that share their steps.
+TEST(ChooseUpdates, OfWeighedBranchesTogetherEqualsExhaustiveSearch) {
+  std::mt19937 random(12);
+  for (int steps = 1; steps <= 12; ++steps) {
+    for (const double late : {0.0, 0.5, 2.0}) {
+      std::vector<std::vector<double>> branches(3);
+      std::vector<double> sum(steps * steps);
+      for (std::vector<double>& branch : branches) {
+        for (int at = 0; at < steps * steps; ++at) {
+          branch.push_back(-static_cast<double>(random() % 1000));
+        }
+        std::vector<double> weighed = branch;
+        weigh_late_steps(weighed, steps, late, BranchMetric::kL1);
+        for (int at = 0; at < steps * steps; ++at) sum[at] += weighed[at];
+      }
+      const auto worth = [&](const std::vector<int>& choice) {
+        double worth = 0;
+        int first = 0;
+        for (int step = 0; step < steps; ++step) {
+          if (std::find(choice.begin(), choice.end(), step) != choice.end()) first = step;
+          for (const std::vector<double>& branch : branches) {
+            worth += branch[first * steps + step] * std::pow((step + 1.0) / steps, late);
+          }
+        }
+        return worth;
+      };
+      for (int updates = 1; updates <= steps; ++updates) {
+        double best = -1e9;
+        for (const auto& choice : all_choices(steps, updates)) {
+          best = std::max(best, worth(choice));
+        }
+        ASSERT_NEAR(worth(choose_updates(sum, steps, updates)), best, 1e-9);
+      }
+    }
+  }
+}
+
+TEST(WeighLateSteps, CountsDistanceFromPerfectLikenessOfTheServedStep) {
+  std::vector<double> distances{0, -4, -4, 0};
+  weigh_late_steps(distances, 2, 1, BranchMetric::kMse);
+  EXPECT_THAT(distances, ElementsAre(0, -4, -2, 0));
+  std::vector<double> cosines{1, 0.5, 0.5, 1};
+  weigh_late_steps(cosines, 2, 2, BranchMetric::kCosine);
+  EXPECT_THAT(cosines, ElementsAre(1, 0.5, 0.875, 1));
+  std::vector<double> same = distances;
+  weigh_late_steps(same, 2, 0, BranchMetric::kL2);
+  EXPECT_EQ(same, distances);
+}
+
+// A branch that changes evenly: the later steps count, the closer together they are computed.
+TEST(WeighLateSteps, MovesUpdatesToTheEnd) {
+  const int steps = 60, updates = 8;
+  std::vector<double> similarity;
+  for (int at = 0; at < steps * steps; ++at) {
+    similarity.push_back(-std::abs(at / steps - at % steps));
+  }
+  const auto middle = [&](double late) {
+    std::vector<double> weighed = similarity;
+    weigh_late_steps(weighed, steps, late, BranchMetric::kL1);
+    const std::vector<int> chosen = choose_updates(weighed, steps, updates);
+    return chosen[updates / 2];
+  };
+  EXPECT_LT(middle(0), middle(1));
+  EXPECT_LT(middle(1), middle(3));
+}
+
 TEST(ChooseUpdates, AllStepsAndOne) {
   const std::vector<double> similarity(36, 0.5);
   EXPECT_THAT(choose_updates(similarity, 6, 6), ElementsAre(0, 1, 2, 3, 4, 5));

@@ -1,8 +1,10 @@
 // Recording of branch outputs, and calibrated schedules that the engine follows.
 #include "engine/diffusion/calibrate.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "engine/diffusion/schedule_files.h"
 #include "gmock/gmock.h"
@@ -164,12 +166,60 @@ TEST(Calibrate, FindsSchedulesThatTheEngineFollows) {
   EXPECT_THAT(engine->submit(request, sink).ToString(), HasSubstr("for 12 steps, not 13"));
 }
 
+TEST(Calibrate, LetsBranchesShareOneListThatTheEngineFollows) {
+  CacheModel network;
+  UpdateSchedule even, late, whole;
+  {
+    const auto engine = make_engine("policy", kPolicyShape, {}, &network);
+    const auto made = [&](int updates, double weight) {
+      return calibrate(
+          *engine, observations(),
+          {.updates = updates, .metric = BranchMetric::kL1, .together = true, .late = weight});
+    };
+    even = *made(4, 0);
+    late = *made(4, 3);
+    whole = *made(12, 3);
+  }
+  ASSERT_EQ(late.units.size(), 6u);
+  for (const UpdateSchedule& schedule : {even, late}) {
+    const std::vector<int>& shared = schedule.units.at("0.self");
+    EXPECT_EQ(shared.size(), 4u);
+    EXPECT_EQ(shared.front(), 0);
+    for (const auto& [name, updates] : schedule.units) EXPECT_EQ(updates, shared) << name;
+  }
+  const auto sum = [](const std::vector<int>& list) {
+    return std::accumulate(list.begin(), list.end(), 0);
+  };
+  EXPECT_LT(sum(even.units.at("0.self")), sum(late.units.at("0.self")));
+
+  RigOptions options;
+  options.schedules = {{"default", late}, {"whole", whole}};
+  const auto engine = make_engine("policy", kPolicyShape, options);
+  DiffusionRequest request = observations()[1];
+  const auto plain = submit_to(*engine, request);
+  ASSERT_TRUE(plain->status().ok()) << plain->status();
+  request.policies["bac"] = {{"schedule", std::string("whole")}};
+  const auto neutral = submit_to(*engine, request);
+  ASSERT_TRUE(neutral->status().ok()) << neutral->status();
+  EXPECT_EQ(neutral->result().values.values, plain->result().values.values);
+  request.policies["bac"] = {};
+  const auto cached = submit_to(*engine, request);
+  ASSERT_TRUE(cached->status().ok()) << cached->status();
+  for (int step = 0; step < 12; ++step) {
+    EXPECT_EQ(cached->result().trace[step], letters_of(late, network, step));
+  }
+}
+
 TEST(Calibrate, RefusesInWords) {
   const auto engine = make_engine("policy", kPolicyShape, {});
   EXPECT_THAT(calibrate(*engine, {}, {}).status().ToString(), HasSubstr("no observation"));
   std::vector<DiffusionRequest> requests = observations();
   EXPECT_THAT(calibrate(*engine, requests, {.updates = 0}).status().ToString(),
               HasSubstr("updates is 0, must be in [1, 1000]"));
+  for (const double late : {-1.0, 101.0, std::nan("")}) {
+    EXPECT_THAT(calibrate(*engine, requests, {.late = late}).status().ToString(),
+                HasSubstr("must be in [0, 100]"));
+  }
   requests[2].steps = 5;
   EXPECT_THAT(calibrate(*engine, requests, {}).status().ToString(),
               HasSubstr("observation 2 has another solver or other steps"));

@@ -47,6 +47,26 @@ TEST(CalibrateCommand, WritesAScheduleThatTheFolderIsServedWith) {
   ASSERT_TRUE(engine.ok()) << engine.status();
 }
 
+TEST(CalibrateCommand, SaysInTheFileHowBranchesShareTheirSteps) {
+  const TemporaryFolder folder;
+  const std::string out = (folder.path() / "made.json").string();
+  const std::string observations = (folder.path() / "observations.json").string();
+  std::ofstream(observations) << "[[1,2,3,4,5,6],[1,2,3,4,5,7],[1,2,3,4,5,8]]";
+  const Ran ran =
+      calibrate_with({"--model", TESSERA_SOURCE_DIR "/tests/golden/diffusion/policy",
+                      "--observations", observations, "--out", out, "--steps", "10", "--updates",
+                      "3", "--metric", "l1", "--together", "--late", "1.5"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  std::ifstream file(out);
+  const auto schedule = parse_update_schedule(
+      out, std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()));
+  ASSERT_TRUE(schedule.ok()) << schedule.status();
+  EXPECT_THAT(schedule->made_by, HasSubstr("--updates 3 --metric l1 --late 1.5 --together"));
+  for (const auto& [name, updates] : schedule->units) {
+    EXPECT_EQ(updates, schedule->units.begin()->second) << name;
+  }
+}
+
 TEST(CalibrateCommand, SaysWhatIsWrong) {
   EXPECT_THAT(calibrate_with({}).err, HasSubstr("--model"));
   EXPECT_EQ(calibrate_with({}).code, 2);
