@@ -1,5 +1,6 @@
 #include "engine/diffusion/calibrate.h"
 
+#include "absl/strings/str_format.h"
 #include "engine/denoise/step_list.h"
 #include "engine/diffusion/branch_record.h"
 
@@ -81,8 +82,8 @@ absl::StatusOr<UpdateSchedule> calibrate(DiffusionEngine& engine,
                                       ", must be in [1, " + std::to_string(kStepsMax) + "]");
   }
   if (!(options.late >= 0 && options.late <= kLateMax)) {
-    return absl::InvalidArgumentError("late is " + std::to_string(options.late) +
-                                      ", must be in [0, 100]");
+    return absl::InvalidArgumentError(
+        absl::StrFormat("late is %g, must be in [0, %g]", options.late, kLateMax));
   }
   BranchRecord first;  // its outputs are dropped
   std::vector<Group> groups;

@@ -47,7 +47,8 @@ struct CalibrateOptions {
         {"--steps", "N", "as the requests will have; the model's default",
          with_integer([this](int64_t v) { steps = v; }), "The run:"},
         {"--solver", "NAME", "as the requests will have; the model's default", into_text(solver)},
-        {"--seed", "N", "of the noise; 11", with_seed([this](uint64_t v) { seed = v; })},
+        {"--seed", "N", "of the noise of the first run; 11, each further run has the next",
+         with_seed([this](uint64_t v) { seed = v; })},
         {"--dtype", "NAME", "auto, bf16 or f32", into_text(dtype)},
         {"--updates", "N", "steps at which a branch computes; 10",
          with_integer([this](int64_t v) { calibration.updates = v; }), "The schedule:"},
@@ -152,7 +153,7 @@ absl::StatusOr<std::vector<DiffusionRequest>> requests_of(const CalibrateOptions
   }
   for (size_t which = 0; which < requests.size(); ++which) {
     requests[which].id = absl::StrCat("calibration ", which);
-    requests[which].seed = o.seed;
+    requests[which].seed = o.seed + which;  // no noise is special to them all
     if (o.steps > 0) requests[which].steps = o.steps;
     if (!o.solver.empty()) requests[which].solver = o.solver;
   }
