@@ -15,7 +15,7 @@ struct TablePoint {
 
 inline constexpr int kPushActionSize = 2;
 inline constexpr int kPushObservationSize = 6;
-inline constexpr int kPushStepsMax = 72;  // an episode that has not succeeded by then has failed
+inline constexpr int kPushStepsMax = 88;  // an episode that has not succeeded by then has failed
 
 struct PushWorld {
   TablePoint pusher, puck, goal;

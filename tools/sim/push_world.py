@@ -20,7 +20,7 @@ PUSHER_WALL = 1 - PUSHER_RADIUS
 
 GOAL_TOLERANCE = 0.03  # between the centres of puck and goal
 HOLD_STEPS = 4  # consecutive steps within the tolerance that end an episode with success
-STEPS_MAX = 72  # an episode that has not succeeded by then has failed
+STEPS_MAX = 88  # an episode that has not succeeded by then has failed
 
 ACTION_SIZE = 2
 OBSERVATION_SIZE = 6
