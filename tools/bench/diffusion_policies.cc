@@ -30,7 +30,7 @@ constexpr const char* kUsage =
     "  --screen-seeds N    of them, those that choose among the sweep, at least 4; 8 unless said\n"
     "  --steps N           of pictures and videos, 50 unless said\n"
     "  --guidance X        of pictures and videos, its scale, 1 to 100; 2 unless said\n"
-    "  --episodes N        of the policy, under every setting, 1000 unless said\n"
+    "  --episodes N        of the policy, under every setting, 2000 unless said\n"
     "  --repeats N         of what is only timed, 5 unless said\n"
     "  --random-layers N   of the random networks, as published unless said\n"
     "  --random-steps N    of the random networks, 20 unless said\n"

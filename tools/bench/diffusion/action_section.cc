@@ -13,6 +13,8 @@ namespace tessera {
 namespace {
 
 constexpr uint64_t kSeedsOfEpisode = 1000;  // above the answers of any episode
+constexpr int kSoonerLimits[] = {64, 72, 80};
+static_assert(kSoonerLimits[2] < kPushStepsMax);
 
 std::vector<PolicySetting> schedules_of(const std::string& folder) {
   std::vector<PolicySetting> settings;
@@ -122,7 +124,8 @@ class ActionMeasurement {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<bool> succeeds(int number, int steps, const PolicySetting& setting) const {
+  // The step at which it succeeds, 0 if it does not.
+  absl::StatusOr<int> finish(int number, int steps, const PolicySetting& setting) const {
     PushEpisode episode(PushWorld::start(options_.seed, number));
     while (!episode.ended()) {
       const uint64_t seed = (options_.seed + number) * kSeedsOfEpisode + episode.answers();
@@ -130,22 +133,22 @@ class ActionMeasurement {
       if (!run.ok()) return run.status();
       episode.act(run->samples.front());
     }
-    return episode.succeeded();
+    return episode.finished_step();
   }
 
   // Arms of one episode run next to each other, so that what else happens meets all of them.
   absl::Status play(std::vector<ActionArm>& arms) const {
     const int ways = static_cast<int>(arms.size()) + 1;
-    std::vector<char> outcomes(static_cast<size_t>(options_.episodes) * ways);
+    std::vector<int> finished(static_cast<size_t>(options_.episodes) * ways);
     std::atomic<int> ended{0};
     const absl::Status played = run_at_once(
         options_.episodes * ways, options_.episodes_at_once, [&](int task) -> absl::Status {
           const int way = task % ways;
-          const auto success =
-              way == 0 ? succeeds(task / ways, options_.steps, {})
-                       : succeeds(task / ways, arms[way - 1].steps, arms[way - 1].setting);
-          if (!success.ok()) return success.status();
-          outcomes[task] = *success;
+          const auto step = way == 0
+                                ? finish(task / ways, options_.steps, {})
+                                : finish(task / ways, arms[way - 1].steps, arms[way - 1].setting);
+          if (!step.ok()) return step.status();
+          finished[task] = *step;
           const int done = ++ended;
           if (done % (100 * ways) == 0) {
             progress_(absl::StrCat(options_.model, ": ", done / ways, " episodes"));
@@ -155,10 +158,17 @@ class ActionMeasurement {
     if (!played.ok()) return played;
     for (int episode = 0; episode < options_.episodes; ++episode) {
       for (int way = 1; way < ways; ++way) {
-        arms[way - 1].success.add(outcomes[episode * ways], outcomes[episode * ways + way]);
+        add_pair(arms[way - 1], finished[episode * ways], finished[episode * ways + way]);
       }
     }
     return absl::OkStatus();
+  }
+
+  static void add_pair(ActionArm& arm, int baseline, int other) {
+    arm.success.add(baseline > 0, other > 0);
+    for (const int limit : kSoonerLimits) {
+      arm.success_within[limit].add(baseline > 0 && baseline <= limit, other > 0 && other <= limit);
+    }
   }
 
   const std::string& address_;

@@ -6,6 +6,7 @@
 // and plain uniform reuse.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ struct ActionSectionOptions {
   std::string model;   // its name in the report
   std::string folder;  // schedules/*.json of it are BAC's
   int steps = 100;
-  int episodes = 1000;
+  int episodes = 2000;
   int episodes_at_once = 32;
   int timed_pairs = 60;  // of single actions, one arm after the other
   uint64_t seed = 100;
@@ -34,6 +35,9 @@ struct ActionArm {
   double wall_seconds = 0;      // of an action, median
   double predicted_speedup = 1;
   PairedSuccess success{};
+  // What `success` would be of the same episodes if they had to end sooner: by steps, fewer than
+  // kPushStepsMax. Where it depends on these, being slower costs more than going wrong.
+  std::map<int, PairedSuccess> success_within{};
 };
 
 struct ActionSectionResult {

@@ -16,7 +16,7 @@ struct BenchmarkOptions {
   std::set<std::string> sections = {"images", "videos", "actions", "batching", "random"};
   std::vector<std::string> sets;  // further settings of the daemons, "a.b=c"
   int seeds = 64, screen_seeds = 8;
-  int episodes = 1000;
+  int episodes = 2000;
   int repeats = 5;        // of the batching section; the random section takes at most 3
   int steps = 50;         // of pictures and videos
   double guidance = 2;    // of the same, its scale

@@ -88,20 +88,31 @@ void add_pictures(ordered_json& json, const PictureSectionResult& section) {
                                      {"sweep", sweep}};
 }
 
+ordered_json success_json(const PairedSuccess& success) {
+  return {{"baseline_success", rounded(success.baseline_rate())},
+          {"success", rounded(success.other_rate())},
+          {"success_drop", rounded(success.drop_high())},
+          {"success_drop_mean", rounded(success.drop())},
+          {"lost", success.lost()},
+          {"gained", success.gained()}};
+}
+
 ordered_json arm_json(const ActionArm& arm) {
-  return {{"policy", arm.setting.policy.empty() ? "none" : arm.setting.policy},
-          {"settings", settings_json(arm.setting)},
-          {"steps", arm.steps},
-          {"flops_ratio", rounded(arm.operations_ratio)},
-          {"time_ratio", rounded(arm.wall_ratio)},
-          {"denoise_time_ratio", rounded(arm.time_ratio)},
-          {"predicted_speedup", rounded(arm.predicted_speedup)},
-          {"action_seconds", rounded(arm.wall_seconds)},
-          {"success", rounded(arm.success.other_rate())},
-          {"success_drop", rounded(arm.success.drop_high())},
-          {"success_drop_mean", rounded(arm.success.drop())},
-          {"lost", arm.success.lost()},
-          {"gained", arm.success.gained()}};
+  ordered_json within = ordered_json::object();
+  for (const auto& [steps, success] : arm.success_within) {
+    within[std::to_string(steps)] = success_json(success);
+  }
+  ordered_json json = {{"policy", arm.setting.policy.empty() ? "none" : arm.setting.policy},
+                       {"settings", settings_json(arm.setting)},
+                       {"steps", arm.steps},
+                       {"flops_ratio", rounded(arm.operations_ratio)},
+                       {"time_ratio", rounded(arm.wall_ratio)},
+                       {"denoise_time_ratio", rounded(arm.time_ratio)},
+                       {"predicted_speedup", rounded(arm.predicted_speedup)},
+                       {"action_seconds", rounded(arm.wall_seconds)}};
+  json.update(success_json(arm.success));
+  json["within_steps"] = std::move(within);
+  return json;
 }
 
 void add_actions(ordered_json& json, const ActionSectionResult& section) {
