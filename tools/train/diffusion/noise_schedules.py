@@ -24,6 +24,14 @@ def structure_timesteps(count, steps, generator):
     return (place * steps).long().clamp(max=steps - 1)
 
 
+def noise_loss(predicted, noise, alpha):
+    """Mean squared error of the noise, weighed as that of the clean sample where noise prevails, at most
+    20 times (truncated SNR weighting; Salimans and Ho, 2022): there the whole figure is decided, and an
+    error is small in the noise but large in the figure. alpha: [B]."""
+    weight = ((1 - alpha) / alpha).clamp(1, 20)
+    return (weight * (predicted - noise).square().flatten(1).mean(1)).mean()
+
+
 def add_noise(x, noise, alpha):
     """alpha: [B], of each sample's timestep."""
     alpha = alpha.view(-1, *[1] * (x.dim() - 1))

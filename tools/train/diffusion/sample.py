@@ -18,8 +18,8 @@ from videos import NOTHING
 from folders import WEIGHTS
 
 PROMPTS = (
-    "red circle right", "blue square down", "green triangle left", "yellow cross up",
-    "magenta circle circling", "white square circling", "blue triangle right", "red cross left",
+    "red circle sideways", "blue square vertical", "green triangle sideways", "yellow cross vertical",
+    "magenta circle circling", "white square circling", "blue triangle sideways", "red cross vertical",
 )  # fmt: skip
 
 

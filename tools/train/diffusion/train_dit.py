@@ -3,17 +3,16 @@
 import pathlib
 
 import torch
-import torch.nn.functional as F
 
 import latents
 import loop
 from dit import PictureTransformer
-from noise_schedules import add_noise, squaredcos_alphas, structure_timesteps
+from noise_schedules import add_noise, noise_loss, squaredcos_alphas, structure_timesteps
 from pictures import CLASSES, draw
 
 PICTURES = 65536
 ROWS = 64
-STEPS = 60000
+STEPS = 48000
 RATE = 1e-3
 NO_CLASS = 0.1  # share of pictures whose class is hidden, for guidance
 
@@ -48,7 +47,7 @@ def main():
         noise = torch.randn(clean.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
             predicted = run.forward(add_noise(clean, noise, alphas[timestep]), timestep, labels)
-        return F.mse_loss(predicted.float(), noise)
+        return noise_loss(predicted.float(), noise, alphas[timestep])
 
     run.train(loss_of)
 

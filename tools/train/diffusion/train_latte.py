@@ -3,17 +3,16 @@
 import pathlib
 
 import torch
-import torch.nn.functional as F
 
 import latents
 import loop
 from latte import VideoTransformer
-from noise_schedules import add_noise, squaredcos_alphas, structure_timesteps
+from noise_schedules import add_noise, noise_loss, squaredcos_alphas, structure_timesteps
 from videos import draw_videos, draw_words, embed_words
 
 VIDEOS = 16384
 ROWS = 16
-STEPS = 24500
+STEPS = 42000
 RATE = 1e-3
 NO_PROMPT = 0.1  # share of videos whose prompt is hidden, for guidance
 
@@ -51,7 +50,7 @@ def main():
         noise = torch.randn(clean.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
             predicted = run.forward(add_noise(clean, noise, alphas[timestep]), timestep, prompt)
-        return F.mse_loss(predicted.float(), noise)
+        return noise_loss(predicted.float(), noise, alphas[timestep])
 
     run.train(loss_of)
 
