@@ -158,6 +158,9 @@ struct DiffusionModelSettings {
   double memory_fraction = 0.25;  // of what is free once the weights are loaded
   int64_t queue_requests_max = 256;
   double step_time_target_seconds = 0.5;  // jobs join a step while it stays near this
+  // Of requests that say neither; 0 = as the pipeline of diffusers.
+  int64_t steps = 0;
+  double guidance_scale = 0;
 };
 
 // How busy a diffusion engine is at one moment.

@@ -83,6 +83,9 @@ class Creation {
     absl::StatusOr<Network> network = network_of(config_, dtype_);
     if (!network.ok()) return network.status();
     network_ = *std::move(network);
+    const DiffusionModelSettings& settings = parts_.settings;
+    if (settings.steps > 0) network_.default_steps = settings.steps;
+    if (settings.guidance_scale > 0) network_.default_guidance = settings.guidance_scale;
     absl::StatusOr<WorkerLimits> limits = plan_limits(parts_.settings, network_, dtype_);
     if (!limits.ok()) return limits.status();
     limits_ = *limits;

@@ -152,6 +152,14 @@ void add_diffusion_model(DiffusionModelSettings& m, const std::string& at,
       bounded(simple(at + ".step_time_target_seconds", Type::kSeconds, &m.step_time_target_seconds,
                      "jobs join a step while it stays near this"),
               0.001, 600));
+  out.push_back(or_auto(bounded(
+      simple(at + ".steps", Type::kInteger, &m.steps,
+             "denoising steps of requests that do not say; auto = as the pipeline of diffusers"),
+      0, 1000)));
+  out.push_back(or_auto(bounded(
+      simple(at + ".guidance_scale", Type::kNumber, &m.guidance_scale,
+             "guidance of requests that do not say, 1 = none; auto = as the pipeline of diffusers"),
+      0, 100)));
 }
 
 void add_techniques(EngineConfig& e, std::vector<Field>& out) {

@@ -267,6 +267,29 @@ TEST(DiffusionEngine, SamplesAndFramesComeInOrderWhileOthersAreDenoised) {
   ASSERT_TRUE((*engine)->cancel("busy").ok() || busy->status().ok());
 }
 
+TEST(DiffusionEngine, RequestsThatSayNeitherGetTheStepsAndGuidanceOfTheSettings) {
+  DiffusionModelSettings settings;
+  settings.path = kDitFolder;
+  settings.dtype = "f32";
+  settings.steps = 5;
+  settings.guidance_scale = 2.5;
+  const auto engine = DiffusionEngine::create(settings, {}, nullptr);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  EXPECT_EQ((*engine)->model().default_steps, 5);
+  EXPECT_EQ((*engine)->model().default_guidance, 2.5);
+  DiffusionRequest said = request_of("said", 3, 5);
+  said.latents_only = true;
+  said.guidance_scale = 2.5;
+  DiffusionRequest silent = said;
+  silent.id = "silent";
+  silent.steps.reset();
+  silent.guidance_scale.reset();
+  const auto first = std::make_shared<CollectedJob>(), second = std::make_shared<CollectedJob>();
+  ASSERT_TRUE((*engine)->submit(said, first).ok());
+  ASSERT_TRUE((*engine)->submit(silent, second).ok());
+  EXPECT_EQ(second->result().values.values, first->result().values.values);
+}
+
 TEST(DiffusionEngine, FoldersThatCannotBeServedAreRefusedInWords) {
   EXPECT_THAT(create("nowhere").status().ToString(), HasSubstr("nowhere"));
   DiffusionModelSettings settings;

@@ -131,6 +131,8 @@ diffusion_models:
     memory_fraction: 0.5
     queue_requests_max: 7
     step_time_target_seconds: 250ms
+    steps: 25
+    guidance_scale: 2.5
 )",
                                          "f.yaml", "/etc", loaded);
   ASSERT_TRUE(status.ok()) << status;
@@ -146,6 +148,8 @@ diffusion_models:
   EXPECT_EQ(models[1].memory_fraction, 0.5);
   EXPECT_EQ(models[1].queue_requests_max, 7);
   EXPECT_EQ(models[1].step_time_target_seconds, 0.25);
+  EXPECT_EQ(models[1].steps, 25);
+  EXPECT_EQ(models[1].guidance_scale, 2.5);
   EXPECT_EQ(loaded.origins.at("diffusion_models[1].name"), "f.yaml:6");
   EXPECT_TRUE(check_config(loaded).ok());
   // One value of one model, and another list instead of the first.
