@@ -8,7 +8,7 @@ namespace {
 // The prompts of shapes-latte: tools/train/diffusion/videos.py.
 constexpr std::array kColours = {"red", "green", "blue", "yellow", "magenta", "white"};
 constexpr std::array kFigures = {"circle", "square", "triangle", "cross"};
-constexpr std::array kMotions = {"right", "left", "up", "down", "circling"};
+constexpr std::array kMotions = {"sideways", "vertical", "circling"};
 
 std::string prompt_of(uint64_t seed) {
   // Seeds of a run are multiples of its samples: mix them before they choose words.
