@@ -25,9 +25,8 @@ struct Options {
 };
 
 constexpr const char* kUsage =
-    "kernel_bench [--isa auto|scalar|avx2|avx512|avx512_bf16|amx] [--threads N] [--samples N] "
-    "[--filter "
-    "TEXT]\n";
+    "kernel_bench [--isa auto|scalar|avx2|avx512|avx512_bf16|amx] [--threads N] [--samples N]\n"
+    "             [--filter TEXT]\n";
 
 // One sample lasts at least this long, so that the clock and a claim's cost do not count.
 constexpr double kSampleSeconds = 0.01;

@@ -321,7 +321,8 @@ std::string value_text(const Field& field) {
                                                     : absl::StrCat(**large));
   if (auto* const* bytes = std::get_if<uint64_t*>(&field.target))
     return number(static_cast<double>(**bytes), bytes_text(**bytes));
-  return number_text(*std::get<double*>(field.target));
+  const double real = *std::get<double*>(field.target);
+  return number(real, number_text(real));
 }
 
 std::string type_text(const Field& field) {

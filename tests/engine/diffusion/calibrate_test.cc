@@ -120,6 +120,33 @@ std::string letters_of(const UpdateSchedule& schedule, const CacheModel& network
   return letters;
 }
 
+// An engine whose schedule `default` leaves the trace of `list`, while `whole`, which computes
+// every branch at every step, changes no bit.
+std::unique_ptr<DenoiseEngine> engine_that_follows(const UpdateSchedule& list,
+                                                   const UpdateSchedule& whole,
+                                                   const CacheModel& network) {
+  RigOptions options;
+  options.schedules = {{"default", list}, {"whole", whole}};
+  auto engine = make_engine("policy", kPolicyShape, options);
+  DiffusionRequest request = observations()[1];
+  const auto plain = submit_to(*engine, request);
+  EXPECT_TRUE(plain->status().ok()) << plain->status();
+  request.policies["bac"] = {{"schedule", std::string("whole")}};
+  const auto neutral = submit_to(*engine, request);
+  EXPECT_TRUE(neutral->status().ok()) << neutral->status();
+  EXPECT_EQ(neutral->result().values.values, plain->result().values.values);
+  request.policies["bac"] = {};
+  const auto cached = submit_to(*engine, request);
+  EXPECT_TRUE(cached->status().ok()) << cached->status();
+  EXPECT_NE(cached->result().values.values, plain->result().values.values);
+  const std::vector<std::string>& trace = cached->result().trace;
+  EXPECT_EQ(trace.size(), list.timesteps.size());
+  for (size_t step = 0; step < trace.size(); ++step) {
+    EXPECT_EQ(trace[step], letters_of(list, network, static_cast<int>(step)));
+  }
+  return engine;
+}
+
 TEST(Calibrate, FindsSchedulesThatTheEngineFollows) {
   CacheModel network;
   UpdateSchedule few, all;
@@ -144,23 +171,9 @@ TEST(Calibrate, FindsSchedulesThatTheEngineFollows) {
   }
   EXPECT_LE(longer, 2) << "only the branches that bubble";
 
-  RigOptions options;
-  options.schedules = {{"default", few}, {"whole", all}};
-  const auto engine = make_engine("policy", kPolicyShape, options);
+  const auto engine = engine_that_follows(few, all, network);
   DiffusionRequest request = observations()[1];
-  const auto plain = submit_to(*engine, request);
-  ASSERT_TRUE(plain->status().ok()) << plain->status();
-  request.policies["bac"] = {{"schedule", std::string("whole")}};
-  const auto neutral = submit_to(*engine, request);
-  ASSERT_TRUE(neutral->status().ok()) << neutral->status();
-  EXPECT_EQ(neutral->result().values.values, plain->result().values.values);
   request.policies["bac"] = {};
-  const auto cached = submit_to(*engine, request);
-  ASSERT_TRUE(cached->status().ok()) << cached->status();
-  for (int step = 0; step < 12; ++step) {
-    EXPECT_EQ(cached->result().trace[step], letters_of(few, network, step));
-  }
-  EXPECT_NE(cached->result().values.values, plain->result().values.values);
   request.steps = 13;
   const auto sink = std::make_shared<CollectedJob>();
   EXPECT_THAT(engine->submit(request, sink).ToString(), HasSubstr("for 12 steps, not 13"));
@@ -192,22 +205,7 @@ TEST(Calibrate, LetsBranchesShareOneListThatTheEngineFollows) {
   };
   EXPECT_LT(sum(even.units.at("0.self")), sum(late.units.at("0.self")));
 
-  RigOptions options;
-  options.schedules = {{"default", late}, {"whole", whole}};
-  const auto engine = make_engine("policy", kPolicyShape, options);
-  DiffusionRequest request = observations()[1];
-  const auto plain = submit_to(*engine, request);
-  ASSERT_TRUE(plain->status().ok()) << plain->status();
-  request.policies["bac"] = {{"schedule", std::string("whole")}};
-  const auto neutral = submit_to(*engine, request);
-  ASSERT_TRUE(neutral->status().ok()) << neutral->status();
-  EXPECT_EQ(neutral->result().values.values, plain->result().values.values);
-  request.policies["bac"] = {};
-  const auto cached = submit_to(*engine, request);
-  ASSERT_TRUE(cached->status().ok()) << cached->status();
-  for (int step = 0; step < 12; ++step) {
-    EXPECT_EQ(cached->result().trace[step], letters_of(late, network, step));
-  }
+  engine_that_follows(late, whole, network);
 }
 
 TEST(Calibrate, RefusesInWords) {

@@ -155,6 +155,8 @@ diffusion_models:
   // One value of one model, and another list instead of the first.
   ASSERT_TRUE(apply_set("diffusion_models[1].rows_max=auto", loaded).ok());
   EXPECT_EQ(loaded.config.diffusion_models[1].rows_max, 0);
+  ASSERT_TRUE(apply_set("diffusion_models[1].guidance_scale=auto", loaded).ok());
+  EXPECT_EQ(loaded.config.diffusion_models[1].guidance_scale, 0);
   ASSERT_TRUE(apply_set("diffusion_models=[{path: /other}]", loaded).ok());
   ASSERT_EQ(loaded.config.diffusion_models.size(), 1u);
   EXPECT_EQ(loaded.origins.count("diffusion_models[1].name"), 0u);
