@@ -71,7 +71,7 @@ void SingleModulation::operator()(const ModulationPass& pass,
     }
     add_rows(stream, {.delta = extra, .rows = {}, .residual = sum});
   }
-  const Tensor narrow = scratch.time_narrow.rows(0, n).columns(0, D);
+  const Tensor narrow = scratch.time_hidden.rows(0, n).columns(0, D);
   activate(stream, {.in = sum, .kind = Activation::kSilu, .out = narrow});
   six_(stream, narrow, shared);
 
@@ -154,11 +154,9 @@ absl::Status PromptProjection::load(const TensorFiles& files, Stream& stream) co
 Tensor PromptProjection::operator()(Stream& stream, const DenoiserScratch& scratch,
                                     const Tensor& rows) const {
   const int64_t n = rows.dim(0);
-  const Tensor wide = scratch.prompt_wide.rows(0, n), narrow = scratch.prompt_narrow.rows(0, n);
-  const Tensor prompt = scratch.prompt.rows(0, n);
-  first_(stream, rows, wide);
-  activate(stream, {.in = wide, .kind = Activation::kGeluTanh, .out = narrow});
-  second_(stream, narrow, prompt);
+  const Tensor hidden = scratch.prompt_hidden.rows(0, n), prompt = scratch.prompt.rows(0, n);
+  first_(stream, rows, hidden, Activation::kGeluTanh);
+  second_(stream, hidden, prompt);
   return prompt;
 }
 

@@ -157,11 +157,13 @@ absl::StatusOr<PositionRows> DiffusionPolicy::positions(const LatentShape& shape
 
 void DiffusionPolicy::modulate(const ModulationPass& pass) const {
   const int64_t n = pass.time.dim(0), D = config_.width;
-  const Tensor wide = scratch_.time_wide.rows(0, n), narrow = scratch_.time_narrow.rows(0, n);
-  const Tensor memory = time_memory_.rows(0, n);
-  linear(pass.stream, {.x = pass.time, .w = encoder_in_.weight(), .bias = time_bias_, .out = wide});
-  activate(pass.stream, {.in = wide, .kind = Activation::kMish, .out = narrow});
-  encoder_out_(pass.stream, narrow, memory);
+  const Tensor hidden = scratch_.time_hidden.rows(0, n), memory = time_memory_.rows(0, n);
+  linear(pass.stream, {.x = pass.time,
+                       .w = encoder_in_.weight(),
+                       .bias = time_bias_,
+                       .out = hidden,
+                       .activation = Activation::kMish});
+  encoder_out_(pass.stream, hidden, memory);
   for (size_t layer = 0; layer < layers_.size(); ++layer) {
     layers_[layer].memory.project(pass.stream, memory,
                                   pass.out.columns(static_cast<int64_t>(layer) * 2 * D, 2 * D));
@@ -173,7 +175,7 @@ void DiffusionPolicy::condition(const ConditionPass& pass) const {
   CHECK_EQ(n, config_.observation_steps);
   const Tensor seen = scratch_.prompt_kv.rows(0, n).columns(0, D);
   const Tensor memory = scratch_.prompt.rows(0, n);
-  const Tensor wide = scratch_.prompt_wide.rows(0, n), narrow = scratch_.prompt_narrow.rows(0, n);
+  const Tensor hidden = scratch_.prompt_hidden.rows(0, n);
   observations_(pass.stream, pass.rows, seen);
   add_layer_norm(pass.stream, {.delta = memory_positions_.rows(1, n),
                                .gate = {},
@@ -187,9 +189,8 @@ void DiffusionPolicy::condition(const ConditionPass& pass) const {
                                .normed = memory,
                                .eps = 0,
                                .normalise = false});
-  encoder_in_(pass.stream, memory, wide);
-  activate(pass.stream, {.in = wide, .kind = Activation::kMish, .out = narrow});
-  encoder_out_(pass.stream, narrow, memory);
+  encoder_in_(pass.stream, memory, hidden, Activation::kMish);
+  encoder_out_(pass.stream, hidden, memory);
   for (size_t layer = 0; layer < layers_.size(); ++layer) {
     layers_[layer].memory.store(pass.stream, scratch_, memory, pass.kv_slots,
                                 pass.memory.pages[layer]);

@@ -98,7 +98,7 @@ absl::StatusOr<PositionRows> Dit::positions(const LatentShape& shape, Stream& st
 
 void Dit::modulate(const ModulationPass& pass) const {
   const int64_t n = pass.time.dim(0), D = config_.width();
-  const Tensor sum = scratch_.condition.rows(0, n), narrow = scratch_.time_narrow.rows(0, n);
+  const Tensor sum = scratch_.condition.rows(0, n), narrow = scratch_.time_hidden.rows(0, n);
   const Tensor time = pass.out.columns(0, D);  // until the columns get what they are for
   time_(pass.stream, scratch_, pass.time, time);
   tessera::embed(pass.stream, {.tokens = pass.labels, .table = classes_.weight(), .residual = sum});

@@ -183,11 +183,9 @@ absl::Status DenoiserMlp::load(const TensorFiles& files, Stream& stream) const {
 Tensor DenoiserMlp::operator()(Stream& stream, const DenoiserScratch& scratch,
                                const Tensor& normed) const {
   const int64_t rows = normed.dim(0);
-  const Tensor wide = scratch.wide.rows(0, rows), narrow = scratch.ffn.rows(0, rows);
-  const Tensor delta = scratch.delta.rows(0, rows);
-  up_(stream, normed, wide);
-  activate(stream, {.in = wide, .kind = activation_, .out = narrow});
-  down_(stream, narrow, delta);
+  const Tensor hidden = scratch.ffn.rows(0, rows), delta = scratch.delta.rows(0, rows);
+  up_(stream, normed, hidden, activation_);
+  down_(stream, hidden, delta);
   return delta;
 }
 
@@ -205,11 +203,9 @@ absl::Status VectorEmbedder::load(const TensorFiles& files, Stream& stream) cons
 void VectorEmbedder::operator()(Stream& stream, const DenoiserScratch& scratch, const Tensor& rows,
                                 const Tensor& out) const {
   const int64_t n = rows.dim(0), width = out.dim(1);
-  const Tensor wide = scratch.time_wide.rows(0, n).columns(0, width);
-  const Tensor narrow = scratch.time_narrow.rows(0, n).columns(0, width);
-  first_(stream, rows, wide);
-  activate(stream, {.in = wide, .kind = Activation::kSilu, .out = narrow});
-  second_(stream, narrow, out);
+  const Tensor hidden = scratch.time_hidden.rows(0, n).columns(0, width);
+  first_(stream, rows, hidden, Activation::kSilu);
+  second_(stream, hidden, out);
 }
 
 }  // namespace tessera

@@ -12,26 +12,23 @@ struct DenoiserScratch {
   Tensor qkv;       // [T, 3D]     f32
   Tensor q;         // [T, H, Dh]  activation type
   Tensor mixed;     // [T, H, Dh]  activation type: what attention returns
-  Tensor wide;      // [T, F]      f32
-  Tensor ffn;       // [T, F]      activation type
+  Tensor ffn;       // [T, F]      activation type: between the two products of an MLP
   Tensor delta;     // [T, D]      f32: output of a branch
   Tensor patches;   // [T, C*p*p]  activation type
   Tensor answers;   // [T, p*p*C'] f32
   // modulate(): rows of time.
-  Tensor time_wide;    // [n, E]  f32
-  Tensor time_narrow;  // [n, E]  activation type
+  Tensor time_hidden;  // [n, E]  activation type
   Tensor condition;    // [n, D]  f32
   // condition(): rows of the condition.
-  Tensor prompt_wide;    // [c, E]   f32
-  Tensor prompt_narrow;  // [c, E]   activation type
+  Tensor prompt_hidden;  // [c, E]   activation type
   Tensor prompt;         // [c, D]   activation type
   Tensor prompt_kv;      // [c, 2D]  f32
 
   // The same for a stream whose rows begin at row `first` of a step.
   DenoiserScratch from_row(int64_t first) const {
     DenoiserScratch rest = *this;
-    for (Tensor* const part : {&rest.residual, &rest.normed, &rest.qkv, &rest.q, &rest.mixed,
-                               &rest.wide, &rest.ffn, &rest.delta}) {
+    for (Tensor* const part :
+         {&rest.residual, &rest.normed, &rest.qkv, &rest.q, &rest.mixed, &rest.ffn, &rest.delta}) {
       *part = part->rows(first, part->dim(0) - first);
     }
     return rest;
@@ -56,17 +53,14 @@ inline DenoiserScratch allocate_denoiser_scratch(Region& region, DType dtype,
   s.qkv = region.allocate(DType::kF32, {T, 3 * D});
   s.q = region.allocate(dtype, {T, widths.heads, widths.head_width});
   s.mixed = region.allocate(dtype, {T, widths.heads, widths.head_width});
-  s.wide = region.allocate(DType::kF32, {T, F});
   s.ffn = region.allocate(dtype, {T, F});
   s.delta = region.allocate(DType::kF32, {T, D});
   s.patches = region.allocate(dtype, {T, widths.patch_inputs});
   s.answers = region.allocate(DType::kF32, {T, widths.patch_outputs});
-  s.time_wide = region.allocate(DType::kF32, {n, E});
-  s.time_narrow = region.allocate(dtype, {n, E});
+  s.time_hidden = region.allocate(dtype, {n, E});
   s.condition = region.allocate(DType::kF32, {n, D});
   if (c > 0) {
-    s.prompt_wide = region.allocate(DType::kF32, {c, E});
-    s.prompt_narrow = region.allocate(dtype, {c, E});
+    s.prompt_hidden = region.allocate(dtype, {c, E});
     s.prompt = region.allocate(dtype, {c, D});
     s.prompt_kv = region.allocate(DType::kF32, {c, 2 * D});
   }

@@ -212,7 +212,7 @@ absl::StatusOr<PositionRows> Sd3::positions(const LatentShape& shape, Stream&) {
 
 void Sd3::modulate(const ModulationPass& pass) const {
   const int64_t n = pass.time.dim(0), D = config_.width();
-  const Tensor sum = scratch_.condition.rows(0, n), narrow = scratch_.time_narrow.rows(0, n);
+  const Tensor sum = scratch_.condition.rows(0, n), narrow = scratch_.time_hidden.rows(0, n);
   const Tensor pooled = pass.out.columns(0, D);  // until the columns get what they are for
   time_(pass.stream, scratch_, pass.time, sum);
   pooled_(pass.stream, scratch_, pass.pooled, pooled);
@@ -229,7 +229,7 @@ void Sd3::modulate(const ModulationPass& pass) const {
 }
 
 void Sd3::condition(const ConditionPass& pass) const {
-  const Tensor rows = scratch_.prompt_wide.rows(0, pass.rows.dim(0));
+  const Tensor rows = scratch_.prompt_kv.rows(0, pass.rows.dim(0)).columns(0, config_.width());
   context_(pass.stream, pass.rows, rows);
   scatter_rows(pass.stream, {.in = rows, .rows = pass.context, .out = pass.memory.context});
 }

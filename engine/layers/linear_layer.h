@@ -36,9 +36,10 @@ class LinearLayer {
   // Drops the file pages of its tensors from memory. REQUIRES: the packing has been waited for.
   void release(const TensorFiles& files) const;
 
-  // out [M, N] = x [M, K] w + bias
-  void operator()(Stream& stream, const Tensor& x, const Tensor& out) const {
-    linear(stream, {.x = x, .w = weight_, .bias = bias_, .out = out});
+  // out [M, N] = activation(x [M, K] w + bias)
+  void operator()(Stream& stream, const Tensor& x, const Tensor& out,
+                  std::optional<Activation> activation = std::nullopt) const {
+    linear(stream, {.x = x, .w = weight_, .bias = bias_, .out = out, .activation = activation});
   }
   const PackedWeight& weight() const { return weight_; }
 

@@ -51,6 +51,7 @@ LinearBlocking choose_linear_blocking(const LinearWork& work, int threads) {
   const int64_t steps = ceil_div(most_ranges, ranges);
   b.panels_per_task = std::min(work.panels, work.panel_step * steps);
   b.panel_ranges = ceil_div(work.panels, b.panels_per_task);
+  b.by_rows = bytes <= kSmallWeights;
   return b;
 }
 

@@ -23,7 +23,18 @@ struct LinearBlocking {
 
   static constexpr int64_t kMaxRowsPerBlock = 144;
 
+  // The compute pool gives every thread neighbouring tasks. Weights that stay in its cache: all
+  // ranges of a block of rows follow each other, so that a thread keeps its rows. Others: all
+  // blocks of rows for a range, so that each panel is read from memory once.
+  bool by_rows;
+
   int64_t tasks() const { return row_blocks * panel_ranges; }
+  int64_t row_block(int64_t task) const {
+    return by_rows ? task / panel_ranges : task % row_blocks;
+  }
+  int64_t panel_range(int64_t task) const {
+    return by_rows ? task % panel_ranges : task / row_blocks;
+  }
 };
 
 LinearBlocking choose_linear_blocking(const LinearWork& work, int threads);

@@ -71,17 +71,20 @@ int64_t row_bytes(const Tensor& tensor) {
   return tensor.dim(1) * static_cast<int64_t>(size_of(tensor.dtype));
 }
 
+constexpr double kActivationFlops = 20;  // an exponential is about 15
+
 Progress linear(Execution& e, const Linear& a) {
   Note note("linear");
   note.reads({"x", a.x}).reads({"bias", a.bias}).writes({"out", a.out});
   note.moves(a.w.bytes(), 0);
-  return note.computes(2.0 * elements(a.out) * static_cast<double>(a.w.K)).in(e);
+  const double after = a.activation.has_value() ? kActivationFlops : 0;
+  return note.computes(elements(a.out) * (2.0 * static_cast<double>(a.w.K) + after)).in(e);
 }
 
 Progress swiglu(Execution& e, const SwiGlu& a) {
   Note note("swiglu");
   note.reads({"gate_up", a.gate_up}).writes({"out", a.out});
-  return note.computes(20.0 * elements(a.out)).in(e);  // an exponential is about 15
+  return note.computes(kActivationFlops * elements(a.out)).in(e);
 }
 
 Progress pack_weight(Execution& e, const PackWeight& a) {
@@ -125,7 +128,7 @@ Progress add_layer_norm(Execution& e, const AddLayerNorm& a) {
 Progress activate(Execution& e, const Activate& a) {
   Note note("activate");
   note.reads({"in", a.in}).writes({"out", a.out});
-  return note.computes(20.0 * elements(a.out)).in(e);
+  return note.computes(kActivationFlops * elements(a.out)).in(e);
 }
 
 Progress add_rows(Execution& e, const AddRows& a) {

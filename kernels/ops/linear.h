@@ -7,8 +7,11 @@
 // ascending k.
 #pragma once
 
+#include <optional>
+
 #include "kernels/core/stream.h"
 #include "kernels/core/tensor.h"
+#include "kernels/ops/activation.h"
 #include "kernels/ops/packed_weight.h"
 
 namespace tessera {
@@ -16,8 +19,10 @@ namespace tessera {
 struct Linear {
   Tensor x;        // in   [M, K]  bf16 when w is bf16, f32 when w is f32; rows may be strided
   PackedWeight w;  //      [K, N]
-  Tensor bias;     // in   [N]     f32, or empty; added last
-  Tensor out;      // out  [M, N]  f32, or bf16 (rounded to nearest even after the bias)
+  Tensor bias;     // in   [N]     f32, or empty; added to the sum
+  Tensor out;      // out  [M, N]  f32, or bf16 (rounded to nearest even at the very end)
+  // Of sum and bias, with the bits that `activate` gives for them in f32.
+  std::optional<Activation> activation = std::nullopt;
 };
 void linear(Stream&, const Linear&);
 

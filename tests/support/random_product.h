@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,14 @@ struct ProductCase {
   DType out = DType::kF32;
   bool bias = false;
   int64_t x_gap = 0, out_gap = 0;  // elements between rows
+  std::optional<Activation> activation = std::nullopt;
 };
 
 inline std::string name_of(const ProductCase& c) {
   return "M " + std::to_string(c.M) + " N " + std::to_string(c.N) + " K " + std::to_string(c.K) +
          " w " + std::string(name_of(c.weight)) + " out " + std::string(name_of(c.out)) +
-         (c.bias ? " bias" : "");
+         (c.bias ? " bias" : "") +
+         (c.activation ? " activation " + std::to_string(static_cast<int>(*c.activation)) : "");
 }
 
 // Operands of one product and a run of it on any table.
@@ -40,6 +43,7 @@ class Product {
     w.data = packed_.data() + (64 - reinterpret_cast<uintptr_t>(packed_.data()) % 64) % 64;
     args_.w = w;
     args_.x = make_tensor(x_.data(), c.weight, {c.M, c.K + c.x_gap}).columns(0, c.K);
+    args_.activation = c.activation;
     if (c.bias) args_.bias = make_tensor(bias_.data(), DType::kF32, {c.N});
   }
 

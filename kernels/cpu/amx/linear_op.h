@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/amx/linear_tiles.h"
 #include "kernels/cpu/execution.h"
+#include "kernels/cpu/laid_rows.h"
 
 namespace tessera {
 
@@ -26,21 +27,16 @@ void linear_on_tiles(Execution& execution, const Linear& args, FinishColumns fin
   const auto rows_of = [&](int64_t block) {
     return std::min(blocking.rows_per_block, M - block * blocking.rows_per_block);
   };
-  // All threads read the packed rows; they stand in the scratch of thread 0, which no task uses.
-  std::byte* const x_tiles =
-      execution.scratch(0, static_cast<size_t>(packed_tile_bytes(M, depth))).data();
-  const auto tiles_of = [&](int64_t block) {
-    return x_tiles + packed_tile_bytes(block * blocking.rows_per_block, depth);
-  };
-  execution.pool().parallel_for(blocking.row_blocks, [&](int64_t block, int) {
-    pack_tile_rows(args, block * blocking.rows_per_block, rows_of(block), tiles_of(block));
-  });
-  execution.pool().parallel_for(blocking.tasks(), [&](int64_t index, int) {
-    const int64_t block = index % blocking.row_blocks;
-    const int64_t range = index / blocking.row_blocks;
+  LaidRows x_tiles(execution, blocking.row_blocks,
+                   packed_tile_bytes(blocking.rows_per_block, depth),
+                   [&](int64_t block, std::byte* out) {
+                     pack_tile_rows(args, block * blocking.rows_per_block, rows_of(block), out);
+                   });
+  execution.pool().parallel_for(blocking.tasks(), [&](int64_t index, int thread) {
+    const int64_t block = blocking.row_block(index), range = blocking.panel_range(index);
     const TileTask task = {.row_begin = block * blocking.rows_per_block,
                            .rows = rows_of(block),
-                           .x_tiles = tiles_of(block),
+                           .x_tiles = x_tiles.of(block, thread),
                            .panel_begin = range * blocking.panels_per_task,
                            .panel_end = std::min(panels, (range + 1) * blocking.panels_per_task),
                            .finish = finish};

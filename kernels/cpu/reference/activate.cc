@@ -3,9 +3,7 @@
 
 namespace tessera::reference {
 
-namespace {
-
-float apply(Activation kind, float x) {
+float activated(Activation kind, float x) {
   switch (kind) {
     case Activation::kSilu:
       return silu(x);
@@ -21,14 +19,12 @@ float apply(Activation kind, float x) {
   CHECK(false);
 }
 
-}  // namespace
-
 Progress activate(Execution&, const Activate& a) {
   const int64_t F = a.out.dim(1);
   for (int64_t m = 0; m < a.out.dim(0); ++m) {
     const float* in = a.in.row<float>(m);
     for (int64_t f = 0; f < F; ++f) {
-      const float y = apply(a.kind, in[f]);
+      const float y = activated(a.kind, in[f]);
       store_element(a.out.data, a.out.dtype, m * a.out.stride[0] + f, a.gated ? y * in[F + f] : y);
     }
   }

@@ -15,6 +15,7 @@ Progress linear(Execution&, const Linear& a) {
       float y =
           a.w.dtype == DType::kBf16 ? dot_bf16(0.0f, a.w.K, x, w) : dot_f32(0.0f, a.w.K, x, w);
       if (!a.bias.empty()) y += a.bias.as<float>()[n];
+      if (a.activation.has_value()) y = activated(*a.activation, y);
       store_element(a.out.data, a.out.dtype, m * a.out.stride[0] + n, y);
     }
   }

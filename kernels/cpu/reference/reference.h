@@ -28,6 +28,7 @@ Progress verify(Execution&, const Verify&);
 Progress all_reduce(Execution&, const AllReduce&);
 Progress all_gather(Execution&, const AllGather&);
 Progress add_layer_norm(Execution&, const AddLayerNorm&);
+float activated(Activation kind, float x);
 Progress activate(Execution&, const Activate&);
 Progress add_positions(Execution&, const AddPositions&);
 Progress patchify(Execution&, const Patchify&);

@@ -9,7 +9,7 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/simd/activate.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "hwy/highway.h"
-#include "kernels/cpu/simd/math_inl.h"
+#include "kernels/cpu/simd/activation_inl.h"
 #include "kernels/cpu/simd/rows_inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -20,28 +20,6 @@ namespace {
 #if HWY_NATIVE_FMA
 
 constexpr int64_t kPiece = 2048;  // columns per task
-
-// One activation in both forms.
-struct Silu {
-  HWY_INLINE FloatVec operator()(FloatVec x) const { return silu_vector(FloatTag(), x); }
-  HWY_INLINE float operator()(float x) const { return silu(x); }
-};
-struct Gelu {
-  HWY_INLINE FloatVec operator()(FloatVec x) const { return gelu_vector(FloatTag(), x); }
-  HWY_INLINE float operator()(float x) const { return gelu(x); }
-};
-struct GeluTanh {
-  HWY_INLINE FloatVec operator()(FloatVec x) const { return gelu_tanh_vector(FloatTag(), x); }
-  HWY_INLINE float operator()(float x) const { return gelu_tanh(x); }
-};
-struct QuickGelu {
-  HWY_INLINE FloatVec operator()(FloatVec x) const { return quick_gelu_vector(FloatTag(), x); }
-  HWY_INLINE float operator()(float x) const { return quick_gelu(x); }
-};
-struct Mish {
-  HWY_INLINE FloatVec operator()(FloatVec x) const { return mish_vector(FloatTag(), x); }
-  HWY_INLINE float operator()(float x) const { return mish(x); }
-};
 
 // `in` and `out` may be the same.
 template <class Function, class Out>

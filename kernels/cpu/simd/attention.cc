@@ -42,6 +42,7 @@ struct Job {
   int64_t page_bytes;  // of all heads
   const RowTile* tiles;
   const SpanRun* runs;
+  const std::byte* zeroes;  // half a page of them
   float* partials;          // [spans][query_rows][2 + width]: maximum, sum, output
   std::byte* workspace;     // per thread
   int64_t workspace_bytes;  // of one thread
@@ -58,9 +59,8 @@ struct Workspace {
   float* whole_sum;
   float* whole_out;
   uint64_t* masks;
-  uint32_t* narrow;   // see SpanState
-  std::byte* pages;   // copies of the tile's pages: kTilePages of K, then of V
-  std::byte* zeroes;  // half a page of zeros
+  uint32_t* narrow;  // see SpanState
+  std::byte* pages;  // copies of the tile's pages: kTilePages of K, then of V
 };
 
 // Lays out arrays one after another; without memory it only adds up what they need.
@@ -94,7 +94,6 @@ Workspace carve(const Job& job, Carver& carver) {
   w.masks = carver.take<uint64_t>(job.plan.rows_per_tile);
   w.narrow = carver.take<uint32_t>(width == Dh ? 0 : kAttentionTile * kPanelColumns);
   w.pages = carver.take<std::byte>(2 * kTilePages * job.head_bytes);
-  w.zeroes = carver.take<std::byte>(job.head_bytes);
   return w;
 }
 
@@ -178,7 +177,6 @@ Walk begin_walk(const Job& job, const RowTile& tile, int thread) {
     walk.last = std::max(walk.last, position_of(walk, row));
   }
   walk.state.bias = first_bias(walk);
-  std::memset(walk.work.zeroes, 0, static_cast<size_t>(job.head_bytes));
   if (walk.state.narrow != nullptr) {
     std::fill_n(walk.state.narrow, kAttentionTile * kPanelColumns, 0u);
   }
@@ -229,7 +227,7 @@ TilePages shared_pages(const Walk& walk, int64_t begin, uint64_t seen) {
   for (int index = 0; index < kTilePages; ++index) {
     const uint64_t keys = seen >> (index * kKvBlockTokens) & kWholePage;
     if (keys == 0) {
-      pages.k[index] = pages.v[index] = walk.work.zeroes;
+      pages.k[index] = pages.v[index] = job.zeroes;
       continue;
     }
     const int64_t page = page_at(walk, begin, index);
@@ -442,7 +440,16 @@ void store_result(const Walk& walk) {
 }
 
 void run_whole_tile(const Job& job, int64_t index, int thread) {
-  const Walk walk = begin_walk(job, job.tiles[index], thread);
+  Walk walk = begin_walk(job, job.tiles[index], thread);
+  if (walk.tile->spans == 1) {
+    // Joined to nothing a span stays as it is.
+    walk_span(walk, 0);
+    walk.work.whole_maximum = walk.state.maximum;
+    walk.work.whole_out = walk.state.out;
+    for (int row = 0; row < walk.state.n; ++row) walk.work.whole_sum[row] = span_sum(walk, row);
+    store_result(walk);
+    return;
+  }
   start_whole(walk);
   for (int span = 0; span < walk.tile->spans; ++span) {
     walk_span(walk, span);
@@ -514,8 +521,11 @@ Progress run(Execution& execution, const Attention& args, const KeyDotKernels* d
     const int64_t partial_rows = job.plan.runs > 0 ? job.plan.spans * job.plan.query_rows : 0;
     job.partials = carver.take<float>(partial_rows * (2 + job.width));
     job.workspace = carver.take<std::byte>(job.workspace_bytes * pool.threads());
+    std::byte* const zeroes = carver.take<std::byte>(job.head_bytes);
+    job.zeroes = zeroes;
     if (measured) {
       fill_attention_plan(args, job.plan, tiles, runs);
+      std::memset(zeroes, 0, static_cast<size_t>(job.head_bytes));
     } else {
       memory = execution.scratch(0, static_cast<size_t>(carver.bytes())).data();
     }

@@ -30,6 +30,7 @@ namespace HWY_NAMESPACE {
 
 constexpr int kTilePages = kAttentionTile / kKvBlockTokens;
 constexpr int kHalves = kAttentionTile / kPanelDepth;  // blocks of 32 keys, two pages each
+static_assert(kHalves == 2);
 constexpr int kSumLanes = 16;
 constexpr float kNoKey = -std::numeric_limits<float>::infinity();
 
@@ -312,12 +313,11 @@ HWY_INLINE hn::Mask<FloatTag> lanes_seen(uint64_t visible, int v) {
 }
 
 // Scales, masks and exponentiates one row of scores, and brings its maximum, sum and output up to
-// date. `visible` has a bit per key and is not 0. `bias` belongs to the tile's first key; biases of
-// other keys than the visible may not exist.
-template <bool kPaired, bool kBiased>
+// date. `visible` has a bit per key and is not 0; none of a key beyond kVectors vectors. `bias`
+// belongs to the tile's first key; biases of other keys than the visible may not exist.
+template <bool kPaired, bool kBiased, int kVectors>
 HWY_INLINE void softmax_row(const SpanState& state, int row, uint64_t visible, float scale,
                             const float* bias) {
-  constexpr int kVectors = kAttentionTile / kLanes;
   const FloatTag d;
   const FloatVec factor = hn::Set(d, scale);
   const float old_maximum = state.maximum[row];
@@ -357,8 +357,9 @@ HWY_INLINE void softmax_row(const SpanState& state, int row, uint64_t visible, f
   for (int i = 0; i < kSumVectors; ++i) hn::StoreU(sum[i], d, lanes + i * kLanes);
 }
 
-// All rows in one loop, so that the constants of exp stay in registers.
-template <bool kPaired, bool kBiased>
+// All rows in one loop, so that the constants of exp stay in registers; the first kTileHalves
+// halves of the tile.
+template <bool kPaired, bool kBiased, int kTileHalves>
 HWY_NOINLINE void softmax_rows(const SpanState& state, int begin, int end, const uint64_t* masks,
                                float scale, int64_t first_key) {
   const int group = state.group;
@@ -370,11 +371,12 @@ HWY_NOINLINE void softmax_rows(const SpanState& state, int begin, int end, const
         if constexpr (kBiased) {
           bias = state.bias + (row - token * group) * state.bias_stride - token + first_key;
         }
-        softmax_row<kPaired, kBiased>(state, row, visible, scale, bias);
+        softmax_row<kPaired, kBiased, kTileHalves * kPanelDepth / kLanes>(state, row, visible,
+                                                                          scale, bias);
         continue;
       }
       // A row of the tile that sees none of these keys: p = 0 leaves it as it is.
-      for (int half = 0; half < kHalves; ++half) {
+      for (int half = 0; half < kTileHalves; ++half) {
         std::memset(state.scores + score_index(state, row, half * kPanelDepth), 0,
                     kPanelDepth * sizeof(float));
       }
@@ -395,11 +397,13 @@ void add_tile(const SpanState& state, int begin, int end, const uint64_t* masks,
     score_half<kPaired>(state, begin, end, pages.k + 2 * half,
                         state.scores + half * state.n * kPanelDepth, ahead);
   }
-  if (state.bias == nullptr) {
-    softmax_rows<kPaired, false>(state, begin, end, masks, scale, first_key);
-  } else {
-    softmax_rows<kPaired, true>(state, begin, end, masks, scale, first_key);
-  }
+  const auto softmax = [&] {
+    if (state.bias == nullptr) {
+      return needed[1] ? softmax_rows<kPaired, false, 2> : softmax_rows<kPaired, false, 1>;
+    }
+    return needed[1] ? softmax_rows<kPaired, true, 2> : softmax_rows<kPaired, true, 1>;
+  }();
+  softmax(state, begin, end, masks, scale, first_key);
   if (state.narrow != nullptr) copy_narrow_columns<kPaired>(state, pages);
   for (int half = 0; half < kHalves; ++half) {
     if (!needed[half]) continue;

@@ -1,4 +1,5 @@
-// From sums to the output of a linear op, once per Highway target: bias, rounding, the edge of N.
+// From sums to the output of a linear op, once per Highway target: bias, activation, rounding, the
+// edge of N.
 
 // Included once per target: the guard toggles.
 #if defined(TESSERA_CPU_SIMD_FINISH_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -13,6 +14,7 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "kernels/cpu/simd/activation_inl.h"
 #include "kernels/cpu/simd/dot_inl.h"
 #include "kernels/ops/linear.h"
 
@@ -21,11 +23,13 @@ HWY_BEFORE_NAMESPACE();
 namespace tessera {
 namespace HWY_NAMESPACE {
 
-// Adds the bias and stores one vector of one row.
+// Finishes and stores one vector of one row.
+template <class Function>
 HWY_INLINE void finish_vector(FloatVec sum, const float* bias, const Tensor& out, int64_t row,
                               int64_t column) {
   const FloatTag d;
   if (bias != nullptr) sum = hn::Add(sum, hn::LoadU(d, bias));
+  sum = Function()(sum);
   if (out.dtype == DType::kF32) {
     hn::StoreU(sum, d, out.row<float>(row) + column);
   } else {
@@ -34,8 +38,9 @@ HWY_INLINE void finish_vector(FloatVec sum, const float* bias, const Tensor& out
 }
 
 // The same for the last columns of an N that is no multiple of a vector.
-inline void finish_partial(const float* acc, const float* bias, int count, const Tensor& out,
-                           int64_t row, int64_t column) {
+template <class Function>
+void finish_partial(const float* acc, const float* bias, int count, const Tensor& out, int64_t row,
+                    int64_t column) {
   const FloatTag d;
   HWY_ALIGN float padded_bias[kLanes] = {};
   HWY_ALIGN float sums[kLanes];
@@ -43,6 +48,7 @@ inline void finish_partial(const float* acc, const float* bias, int count, const
   if (bias != nullptr) std::memcpy(padded_bias, bias, static_cast<size_t>(count) * sizeof(float));
   FloatVec sum = hn::Load(d, acc);
   if (bias != nullptr) sum = hn::Add(sum, hn::Load(d, padded_bias));
+  sum = Function()(sum);
   if (out.dtype == DType::kF32) {
     hn::Store(sum, d, sums);
     std::memcpy(out.row<float>(row) + column, sums, static_cast<size_t>(count) * sizeof(float));
@@ -53,23 +59,45 @@ inline void finish_partial(const float* acc, const float* bias, int count, const
   }
 }
 
-// See FinishColumns in linear_finish.h.
-inline void finish_columns(const Linear& args, int64_t row_begin, int64_t rows, int64_t first,
-                           const float* acc, int64_t acc_stride) {
+template <class Function>
+void finish_rows(const Linear& args, int64_t row_begin, int64_t rows, int64_t first,
+                 const float* acc, int64_t acc_stride) {
   const int64_t columns = std::min(acc_stride, args.w.N - first);
   const float* bias = args.bias.empty() ? nullptr : args.bias.as<const float>() + first;
   for (int64_t row = 0; row < rows; ++row) {
     const float* sums = acc + row * acc_stride;
     int64_t c = 0;
     for (; c + kLanes <= columns; c += kLanes) {
-      finish_vector(hn::Load(FloatTag(), sums + c), bias == nullptr ? nullptr : bias + c, args.out,
-                    row_begin + row, first + c);
+      finish_vector<Function>(hn::Load(FloatTag(), sums + c), bias == nullptr ? nullptr : bias + c,
+                              args.out, row_begin + row, first + c);
     }
     if (c < columns) {
-      finish_partial(sums + c, bias == nullptr ? nullptr : bias + c, static_cast<int>(columns - c),
-                     args.out, row_begin + row, first + c);
+      finish_partial<Function>(sums + c, bias == nullptr ? nullptr : bias + c,
+                               static_cast<int>(columns - c), args.out, row_begin + row, first + c);
     }
   }
+}
+
+// See FinishColumns in linear_finish.h.
+inline void finish_columns(const Linear& args, int64_t row_begin, int64_t rows, int64_t first,
+                           const float* acc, int64_t acc_stride) {
+  const auto finish = [&]() {
+    if (!args.activation.has_value()) return finish_rows<Identity>;
+    switch (*args.activation) {
+      case Activation::kSilu:
+        return finish_rows<Silu>;
+      case Activation::kGelu:
+        return finish_rows<Gelu>;
+      case Activation::kGeluTanh:
+        return finish_rows<GeluTanh>;
+      case Activation::kQuickGelu:
+        return finish_rows<QuickGelu>;
+      case Activation::kMish:
+        return finish_rows<Mish>;
+    }
+    CHECK(false);
+  };
+  finish()(args, row_begin, rows, first, acc, acc_stride);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "kernels/cpu/execution.h"
+#include "kernels/cpu/laid_rows.h"
 #include "kernels/cpu/linear_blocking.h"
 #include "kernels/cpu/linear_dots.h"
 #include "kernels/cpu/linear_finish.h"
@@ -159,23 +160,19 @@ void linear_of_dots(Execution& execution, const Linear& args, const DotKernels& 
        .row_step = kDotRows,
        .panel_step = 2},
       execution.pool().threads());
-  // All threads read the laid out rows; they stand in the scratch of thread 0, which no task uses.
-  std::byte* const x = execution.scratch(0, static_cast<size_t>(M * row_bytes)).data();
   const auto rows_of = [&](int64_t block) {
     return std::min(blocking.rows_per_block, M - block * blocking.rows_per_block);
   };
-  execution.pool().parallel_for(blocking.row_blocks, [&](int64_t block, int) {
-    const int64_t row_begin = block * blocking.rows_per_block;
-    kernels.lay_out(args, row_begin, rows_of(block), x + row_begin * row_bytes);
-  });
-  const auto multiply = [&](int64_t index, int) {
-    const int64_t row_block = index % blocking.row_blocks;
-    const int64_t range = index / blocking.row_blocks;
-    const int64_t row_begin = row_block * blocking.rows_per_block;
+  LaidRows x(execution, blocking.row_blocks, blocking.rows_per_block * row_bytes,
+             [&](int64_t block, std::byte* out) {
+               kernels.lay_out(args, block * blocking.rows_per_block, rows_of(block), out);
+             });
+  const auto multiply = [&](int64_t index, int thread) {
+    const int64_t row_block = blocking.row_block(index), range = blocking.panel_range(index);
     run_task(args, kernels,
-             {.row_begin = row_begin,
+             {.row_begin = row_block * blocking.rows_per_block,
               .rows = rows_of(row_block),
-              .x = x + row_begin * row_bytes,
+              .x = x.of(row_block, thread),
               .panel_begin = range * blocking.panels_per_task,
               .panel_end = std::min(panels, (range + 1) * blocking.panels_per_task)});
   };
@@ -233,8 +230,8 @@ void linear_f32(Execution& execution, const Linear& args) {
                               .panel_step = 2},
                              execution.pool().threads());
   const auto multiply = [&](int64_t index, int) {
-    const int64_t row_begin = index % blocking.row_blocks * blocking.rows_per_block;
-    const int64_t range = index / blocking.row_blocks;
+    const int64_t row_begin = blocking.row_block(index) * blocking.rows_per_block;
+    const int64_t range = blocking.panel_range(index);
     run_f32_task(args, {.row_begin = row_begin,
                         .rows = std::min(blocking.rows_per_block, M - row_begin),
                         .x = nullptr,

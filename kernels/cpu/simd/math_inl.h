@@ -123,7 +123,7 @@ HWY_INLINE V gelu_vector(D d, V x) {
   const V minus_half = hn::Set(d, -0.5f);
   const V square = hn::Mul(t, t);
   const V rest = hn::MulSub(t, t, square);
-  const V e = exp_vector(d, hn::Mul(minus_half, square));
+  const V e = exp_down_vector(d, hn::Mul(minus_half, square));
   const V tail = hn::Mul(hn::MulAdd(e, hn::Mul(minus_half, rest), e), hn::Mul(q, s));
   return hn::Mul(x, hn::IfThenElse(hn::Gt(x, hn::Zero(d)), hn::Sub(one, tail), tail));
 }

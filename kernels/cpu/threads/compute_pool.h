@@ -4,6 +4,7 @@
 // waits its turn) and never from inside a body.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -23,9 +24,12 @@ class ComputePool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Runs body(index, thread) for every index in [0, count), claimed one by one in ascending order,
-  // and returns when all are done; thread is in [0, threads()). Which thread runs an index is not
-  // determined, so a body may only write what its index owns (and scratch of its thread).
+  // Runs body(index, thread) for every index in [0, count) and returns when all are done; thread is
+  // in [0, threads()). Every thread begins in its own share of neighbouring indices, the same share
+  // of every call, so that what it wrote in one call is in its cache in the next; who is done with
+  // it takes from the shares of others. Within a share indices are claimed one by one in ascending
+  // order. Which thread runs an index is thus not determined, so a body may only write what its
+  // index owns (and scratch of its thread).
   // REQUIRES: count < 2^31.
   template <class Body>
   void parallel_for(int64_t count, Body&& body) {
@@ -44,15 +48,24 @@ class ComputePool {
   using Call = void (*)(void* context, int64_t index, int thread);
 
   void run(Call call, void* context, int64_t count);
-  // Claims and runs indices of the job that `ticket_` names until none is left.
-  void work(int thread);
-  void serve(int thread);
-
-  // The job's number in the high half, its next unclaimed index in the low half: one
+  // The job's number in the high half, the share's next unclaimed index in the low half: one
   // compare-and-swap both claims an index and proves that the job read before it is still the
   // current one.
-  alignas(64) std::atomic<uint64_t> ticket_{0};
-  std::atomic<Call> call_{nullptr};
+  struct alignas(64) Share {
+    std::atomic<uint64_t> ticket{0};
+  };
+  // More would only make a job dearer to post.
+  static constexpr int kSharesMost = 8;
+
+  // Claims and runs indices of the current job until none is left.
+  void work(int thread);
+  // The same of one share; returns how many it ran.
+  int32_t work_in(int share, int thread);
+  void serve(int thread);
+
+  int shares_ = 1;
+  std::array<Share, kSharesMost> tickets_;
+  alignas(64) std::atomic<Call> call_{nullptr};
   std::atomic<void*> context_{nullptr};
   std::atomic<int64_t> count_{0};
   alignas(64) std::atomic<int32_t> unfinished_{0};

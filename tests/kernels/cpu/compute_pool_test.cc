@@ -30,16 +30,36 @@ TEST(ComputePool, RunsEveryIndexOnce) {
   }
 }
 
-TEST(ComputePool, EveryThreadClaimsInAscendingOrder) {
-  ComputePool pool(3);
-  std::vector<std::vector<int64_t>> claimed(3);
-  pool.parallel_for(10000, [&](int64_t index, int thread) { claimed[thread].push_back(index); });
-  size_t total = 0;
-  for (const std::vector<int64_t>& mine : claimed) {
-    EXPECT_TRUE(std::is_sorted(mine.begin(), mine.end()));
-    total += mine.size();
+TEST(ComputePool, EveryThreadBeginsInItsShare) {
+  constexpr int kThreads = 3;
+  ComputePool pool(kThreads);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::vector<int64_t>> claimed(kThreads);
+    std::atomic<int> begun{0};
+    pool.parallel_for(3000, [&](int64_t index, int thread) {
+      if (claimed[thread].empty()) {
+        ++begun;
+        while (begun.load() < kThreads) std::this_thread::yield();  // nobody takes from another yet
+      }
+      claimed[thread].push_back(index);
+    });
+    for (int thread = 0; thread < kThreads; ++thread) {
+      EXPECT_EQ(claimed[thread].front(), thread * 1000);
+    }
   }
-  EXPECT_EQ(total, 10000u);
+}
+
+TEST(ComputePool, WhoIsDoneTakesFromTheOthers) {
+  ComputePool pool(2);
+  std::atomic<int> left{99};
+  pool.parallel_for(100, [&](int64_t index, int) {
+    if (index != 0) {
+      --left;
+      return;
+    }
+    while (left.load() > 0) std::this_thread::yield();  // forever, if nobody else ran the rest
+  });
+  EXPECT_EQ(left.load(), 0);
 }
 
 TEST(ComputePool, JobsOfChangingSizeBackToBack) {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +57,11 @@ TEST(LinearFast, EveryDepthRemainder) {
   }
 }
 
+std::optional<Activation> random_activation(RandomValues& random) {
+  if (random.chance(0.5)) return std::nullopt;
+  return static_cast<Activation>(random.integer(0, static_cast<int>(Activation::kMish)));
+}
+
 TEST(LinearFast, RandomShapes) {
   RandomValues random(12);
   for (int round = 0; round < 60; ++round) {
@@ -65,7 +72,8 @@ TEST(LinearFast, RandomShapes) {
                            .out = random.chance(0.5) ? DType::kF32 : DType::kBf16,
                            .bias = random.chance(0.5),
                            .x_gap = random.integer(0, 9),
-                           .out_gap = random.integer(0, 9)};
+                           .out_gap = random.integer(0, 9),
+                           .activation = random_activation(random)};
     expect_same_bits(c, static_cast<int>(random.integer(1, 4)), 100 + round);
   }
 }
@@ -115,6 +123,13 @@ TEST(LinearBlocking, CoversEveryRowAndPanelOnce) {
     EXPECT_LT((b.panel_ranges - 1) * b.panels_per_task, panels);
     EXPECT_TRUE(b.panels_per_task % panel_step == 0 || b.panel_ranges == 1);
     EXPECT_EQ(b.rows_per_block % row_step, 0);
+    std::set<std::pair<int64_t, int64_t>> tasks;
+    for (int64_t task = 0; task < b.tasks(); ++task) {
+      EXPECT_LT(b.row_block(task), b.row_blocks);
+      EXPECT_LT(b.panel_range(task), b.panel_ranges);
+      tasks.emplace(b.row_block(task), b.panel_range(task));
+    }
+    EXPECT_EQ(static_cast<int64_t>(tasks.size()), b.tasks());
   }
 }
 

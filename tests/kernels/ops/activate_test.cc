@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/ops/activation.h"
+#include "kernels/ops/linear.h"
 #include "support/kernel_device.h"
 #include "support/shapes.h"
 
@@ -142,6 +143,34 @@ TEST(Activate, GatedIsTheProductWithTheOtherHalf) {
   for (int64_t m = 0; m < 3; ++m) {
     for (int64_t f = 0; f < 5; ++f) {
       ASSERT_EQ(gated[m * 5 + f], plain[m * 10 + f] * values[m * 10 + 5 + f]);
+    }
+  }
+}
+
+// As the epilogue of a product: the bits of the product in f32, then of the op.
+TEST(Activate, AfterAProductIsTheOpOnItsSums) {
+  constexpr int64_t kM = 7, kN = 41, kK = 50;
+  std::mt19937 random(9);
+  const std::vector<float> x = test::random_floats(random, kM * kK);
+  const std::vector<float> weights = test::random_floats(random, kN * kK, 0.5f);
+  const std::vector<float> bias = test::random_floats(random, kN);
+  for (const DType dtype : {DType::kBf16, DType::kF32}) {
+    for (const Activation kind : kAll) {
+      for (const test::Level& level : test::cpu_levels()) {
+        Device device(level);
+        Linear product;
+        product.x = device.put_rounded(dtype, {kM, kK}, x);
+        product.w = device.put_weight(dtype, kN, kK, weights);
+        product.bias = device.put(DType::kF32, {kN}, bias);
+        product.out = device.zeros(DType::kF32, {kM, kN});
+        linear(device.stream(), product);
+        const Tensor apart = run_activate(device, product.out, kind, DType::kBf16, false);
+        Linear together = product;
+        together.out = device.zeros(DType::kBf16, {kM, kN});
+        together.activation = kind;
+        linear(device.stream(), together);
+        EXPECT_EQ(device.get<uint16_t>(together.out), device.get<uint16_t>(apart)) << level.name;
+      }
     }
   }
 }

@@ -24,9 +24,23 @@ struct RopeCase {
   std::vector<float> qkv = {}, cos_sin = {}, q_gain = {}, k_gain = {};
 };
 
-RopeCase make_case(const std::vector<int64_t>& heads, DType dtype, bool normed,
-                   bool rotated = true) {
+// Tokens that follow each other in pages: whole pages, tails, odd beginnings, holes, a step back.
+void take_runs(RopeCase& c) {
+  c.slots.clear();
+  for (const auto& [begin, end] : {std::pair{16, 33}, {5, 8}, {35, 40}, {64, 80}, {8, 16}}) {
+    for (int32_t slot = begin; slot < end; ++slot) c.slots.push_back(slot);
+  }
+  c.slots.insert(c.slots.begin() + 20, {-1, -1, 90});
+  c.T = static_cast<int64_t>(c.slots.size());
+  c.blocks = 6;
+  c.positions.clear();
+  for (int32_t t = 0; t < c.T; ++t) c.positions.push_back(t * 7 % 40);
+}
+
+RopeCase make_case(const std::vector<int64_t>& heads, DType dtype, bool normed, bool rotated = true,
+                   bool runs = false) {
   RopeCase c{heads[0], heads[1], heads[2], dtype, normed, rotated};
+  if (runs) take_runs(c);
   std::mt19937 random(static_cast<unsigned>(c.H * 100 + c.Dh));
   c.qkv = test::random_floats(random, c.T * (c.H + 2 * c.Hkv) * c.Dh, 2.0f);
   for (int64_t position = 0; position < c.P; ++position) {
@@ -94,8 +108,10 @@ TEST(RopeAndStore, SameBitsOnEveryLevel) {
   for (const std::vector<int64_t>& heads : test::read_shapes("heads", 3)) {
     for (const DType dtype : {DType::kBf16, DType::kF32}) {
       for (const bool normed : {false, true}) {
-        const RopeCase c = make_case(heads, dtype, normed);
-        test::expect_same_bits("rope", [&](Device& device) { return run_rope(device, c); });
+        for (const bool runs : {false, true}) {
+          const RopeCase c = make_case(heads, dtype, normed, true, runs);
+          test::expect_same_bits("rope", [&](Device& device) { return run_rope(device, c); });
+        }
       }
     }
   }
@@ -112,6 +128,7 @@ std::vector<RopeCase> unrotated_cases() {
   }
   cases.push_back(make_case({0, 1, 512}, DType::kBf16, false, false));
   cases.push_back(make_case({0, 3, 64}, DType::kBf16, true, true));
+  cases.push_back(make_case({2, 2, 72}, DType::kBf16, false, false, true));
   return cases;
 }
 
@@ -183,7 +200,10 @@ void expect_right(const RopeCase& c) {
 TEST(RopeAndStore, AgreesWithDoublePrecisionAndWritesNothingElse) {
   for (const std::vector<int64_t>& heads : test::read_shapes("heads", 3)) {
     for (const DType dtype : {DType::kBf16, DType::kF32}) {
-      for (const bool normed : {false, true}) expect_right(make_case(heads, dtype, normed));
+      for (const bool normed : {false, true}) {
+        expect_right(make_case(heads, dtype, normed));
+        expect_right(make_case(heads, dtype, normed, true, true));
+      }
     }
   }
   for (const RopeCase& c : unrotated_cases()) expect_right(c);
