@@ -28,12 +28,14 @@ constexpr const char* kUsage =
     "  --seeds N           pictures and videos that quality is measured on, at least 4; 64 unless "
     "said\n"
     "  --screen-seeds N    of them, those that choose among the sweep, at least 4; 8 unless said\n"
-    "  --steps N           of pictures and videos, 50 unless said\n"
+    "  --steps LIST        of pictures and videos, each in turn; 50,100 unless said\n"
     "  --guidance X        of pictures and videos, its scale, 1 to 100; 2 unless said\n"
     "  --episodes N        of the policy, under every setting, 2000 unless said\n"
     "  --repeats N         of what is only timed, 5 unless said\n"
     "  --random-layers N   of the random networks, as published unless said\n"
     "  --random-steps N    of the random networks, 20 unless said\n"
+    "  --random-side N     of their latents, 16 unless said; 32 is 256 pixels\n"
+    "  --random-frames N   of the random videos, 4 unless said\n"
     "  --set KEY=VALUE     a further setting of the daemons; may be repeated\n";
 
 bool parse_count(const char* text, int low, int high, int& value) {
@@ -41,6 +43,14 @@ bool parse_count(const char* text, int low, int high, int& value) {
   const long number = std::strtol(text, &end, 10);
   if (end == text || *end != '\0' || number < low || number > high) return false;
   value = static_cast<int>(number);
+  return true;
+}
+
+bool parse_counts(const char* text, int low, int high, std::vector<int>& numbers) {
+  numbers.clear();
+  for (const std::string& word : std::vector<std::string>(absl::StrSplit(text, ','))) {
+    if (!parse_count(word.c_str(), low, high, numbers.emplace_back())) return false;
+  }
   return true;
 }
 
@@ -63,12 +73,14 @@ bool parse_option(std::string_view name, const char* value, BenchmarkOptions& op
   // Requests have four samples, or two.
   if (name == "--seeds") return parse_count(value, 4, 100'000, options.seeds);
   if (name == "--screen-seeds") return parse_count(value, 4, 100'000, options.screen_seeds);
-  if (name == "--steps") return parse_count(value, 2, 1000, options.steps);
+  if (name == "--steps") return parse_counts(value, 2, 1000, options.steps);
   if (name == "--guidance") return parse_scale(value, options.guidance);
   if (name == "--episodes") return parse_count(value, 1, 1'000'000, options.episodes);
   if (name == "--repeats") return parse_count(value, 1, 1000, options.repeats);
   if (name == "--random-layers") return parse_count(value, 4, 28, options.random_layers);
   if (name == "--random-steps") return parse_count(value, 2, 1000, options.random_steps);
+  if (name == "--random-side") return parse_count(value, 2, 128, options.random_side);
+  if (name == "--random-frames") return parse_count(value, 1, 64, options.random_frames);
   return false;
 }
 

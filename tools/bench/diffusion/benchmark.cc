@@ -19,13 +19,11 @@ namespace {
 constexpr const char* kImageModel = "shapes-dit";
 constexpr const char* kVideoModel = "shapes-latte";
 constexpr const char* kActionModel = "push-policy";
-constexpr int kActionSteps = 100;
+constexpr int kActionSteps = 100, kPictureSteps = 50;
 constexpr int kPromptRows = 3;  // of a prompt of shapes-latte
 constexpr int kPolicyJobs = 16, kImageJobs = 8;
 constexpr int kLongSteps = 100, kShortSteps = 10;
-
-// Random networks are measured at latents this small, so that a step takes seconds on two cores.
-constexpr int kRandomSide = 16, kRandomFrames = 4, kRandomPromptRows = 20;
+constexpr int kRandomPromptRows = 20;
 
 class TemporaryModel {
  public:
@@ -103,12 +101,14 @@ class Benchmark {
     PictureSectionOptions section;
     section.model = model;
     section.settings = video ? video_settings() : picture_settings();
-    section.steps = options_.steps;
     section.seeds = options_.seeds;
     section.screen_seeds = std::min(options_.screen_seeds, options_.seeds);
-    auto result = measure_pictures(source, section, served->work, served->shares, progress_);
-    if (!result.ok()) return result.status();
-    report_.pictures.push_back(*std::move(result));
+    for (const int steps : options_.steps) {
+      section.steps = steps;
+      auto result = measure_pictures(source, section, served->work, served->shares, progress_);
+      if (!result.ok()) return result.status();
+      report_.pictures.push_back(*std::move(result));
+    }
     return absl::OkStatus();
   }
 
@@ -141,7 +141,7 @@ class Benchmark {
     if (!served.ok()) return served.status();
     const PictureSource source{.address = served->daemon->grpc_address()};
     progress_("many images at once");
-    auto gain = measure_picture_batching(source, kImageJobs, options_.steps, options_.repeats);
+    auto gain = measure_picture_batching(source, kImageJobs, kPictureSteps, options_.repeats);
     if (!gain.ok()) return gain.status();
     report_.image_batch = *gain;
     progress_("a short job during a long one");
@@ -160,11 +160,11 @@ class Benchmark {
     // The sizes of latents are no part of the weights. Told as trained, the daemon measures there.
     const auto bytes = write_random_diffusion(*shape, {.folder = folder->path(),
                                                        .layers = options_.random_layers,
-                                                       .side = kRandomSide,
-                                                       .frames = kRandomFrames});
+                                                       .side = options_.random_side,
+                                                       .frames = options_.random_frames});
     if (!bytes.ok()) return bytes.status();
-    const int frames = video ? kRandomFrames : 1;
-    const StepSize size{frames, kRandomSide, kRandomSide, kRandomPromptRows};
+    const int frames = video ? options_.random_frames : 1, side = options_.random_side;
+    const StepSize size{frames, side, side, kRandomPromptRows};
     const auto served = serve(folder->path(), size);
     if (!served.ok()) return served.status();
     folder.reset();  // the daemon has read it
@@ -183,8 +183,7 @@ class Benchmark {
     result.layers =
         options_.random_layers > 0 ? options_.random_layers : int{shape->transformer["num_layers"]};
     result.steps = options_.random_steps;
-    result.size = absl::StrCat(frames, " x ", kRandomSide, " x ", kRandomSide,
-                               " latents, guided, much smaller than published");
+    result.size = absl::StrCat(frames, " x ", side, " x ", side, " latents, guided");
     result.settings = *std::move(settings);
     report_.random.push_back(std::move(result));
     return absl::OkStatus();

@@ -17,11 +17,12 @@ struct BenchmarkOptions {
   std::vector<std::string> sets;  // further settings of the daemons, "a.b=c"
   int seeds = 64, screen_seeds = 8;
   int episodes = 2000;
-  int repeats = 5;        // of the batching section; the random section takes at most 3
-  int steps = 50;         // of pictures and videos
-  double guidance = 2;    // of the same, its scale
-  int random_layers = 0;  // 0 = as published
-  int random_steps = 20;
+  int repeats = 5;      // of the batching section; the random section takes at most 3
+  double guidance = 2;  // of the same, its scale
+  std::vector<int> steps = {50, 100};  // of pictures and videos, each in turn
+  // Of the random networks; 0 = as published, but for latents.
+  int random_layers = 0, random_steps = 20;
+  int random_side = 16, random_frames = 4;  // of their latents
 };
 
 absl::StatusOr<DiffusionReport> run_benchmark(const BenchmarkOptions& options,

@@ -40,9 +40,10 @@ ordered_json quality_json(const QualityMeans& quality) {
           {"worst_psnr_db", rounded(quality.worst_psnr_db())}};
 }
 
-ordered_json speed_json(const std::string& model, const PolicySetting& setting, double speedup,
-                        const Reuse& reuse) {
+ordered_json speed_json(const std::string& model, int steps, const PolicySetting& setting,
+                        double speedup, const Reuse& reuse) {
   return {{"model", model},
+          {"steps", steps},
           {"policy", setting.policy},
           {"settings", settings_json(setting)},
           {"published", setting.published},
@@ -55,7 +56,8 @@ ordered_json speed_json(const std::string& model, const PolicySetting& setting, 
 
 void add_setting(ordered_json& list, const PictureSectionResult& section,
                  const SettingResult& result, bool fastest) {
-  ordered_json one = speed_json(section.model, result.setting, result.speedup, result.reuse);
+  ordered_json one =
+      speed_json(section.model, section.steps, result.setting, result.speedup, result.reuse);
   one["wall_speedup"] = rounded(result.wall_speedup);
   one["baseline_seconds"] = rounded(result.baseline_seconds);
   one["seconds"] = rounded(result.seconds);
@@ -80,12 +82,13 @@ void add_pictures(ordered_json& json, const PictureSectionResult& section) {
                      {"psnr_db", rounded(result.quality.psnr_db())},
                      {"ssim", rounded(result.quality.ssim())}});
   }
-  json["sections"][section.model] = {{"steps", section.steps},
-                                     {"guidance", section.guidance},
-                                     {"seeds", section.seeds},
-                                     {"samples_per_request", section.samples},
-                                     {"shares_from", section.shares_source},
-                                     {"sweep", sweep}};
+  json["sections"][absl::StrCat(section.model, ", ", section.steps, " steps")] = {
+      {"steps", section.steps},
+      {"guidance", section.guidance},
+      {"seeds", section.seeds},
+      {"samples_per_request", section.samples},
+      {"shares_from", section.shares_source},
+      {"sweep", sweep}};
 }
 
 ordered_json success_json(const PairedSuccess& success) {
@@ -162,7 +165,8 @@ void add_batching(ordered_json& json, const DiffusionReport& report) {
 
 void add_random(ordered_json& json, const RandomSectionResult& section) {
   for (const SpeedResult& result : section.settings) {
-    ordered_json one = speed_json(section.shape, result.setting, result.speedup, result.reuse);
+    ordered_json one =
+        speed_json(section.shape, section.steps, result.setting, result.speedup, result.reuse);
     one["baseline_seconds"] = rounded(result.baseline_seconds);
     one["seconds"] = rounded(result.seconds);
     json["policies"].push_back(one);
