@@ -63,8 +63,8 @@ T5Encoder::Layer T5Encoder::make_layer(Region& weights, int index) const {
                           false);
   layer.out = LinearLayer(weights, dtype_, {whole(attention + "o", D, inner)}, false);
   layer.mlp_norm = {at + "1.layer_norm.weight", weights.allocate(DType::kF32, {D})};
-  layer.up =
-      LinearLayer(weights, dtype_, {whole(mlp + "wi_0", F, D), whole(mlp + "wi_1", F, D)}, false);
+  layer.up = LinearLayer::gated(weights, dtype_, whole(mlp + "wi_0", F, D),
+                                whole(mlp + "wi_1", F, D), false);
   layer.down = LinearLayer(weights, dtype_, {whole(mlp + "wo", D, F)}, false);
   return layer;
 }
@@ -83,8 +83,7 @@ void T5Encoder::allocate_scratch(Region& scratch) {
   qkv_rows_ = scratch.allocate(DType::kF32, {T, 3 * H * Dh});
   q_ = scratch.allocate(dtype_, {T, H, Dh});
   mixed_ = scratch.allocate(dtype_, {T, H, Dh});
-  wide_ = scratch.allocate(DType::kF32, {T, 2 * F});
-  narrow_ = scratch.allocate(dtype_, {T, F});
+  ffn_ = scratch.allocate(dtype_, {T, F});
   delta_ = scratch.allocate(DType::kF32, {T, D});
   kv_ = allocate_kv_layer(scratch, dtype_, pages, H, Dh);
 }
@@ -222,16 +221,13 @@ void T5Encoder::block(const Prompts& prompts, int layer, Stream& stream) const {
   residual.add(
       site, BranchNorm::rms(at.attention_norm.values, config_.norm_epsilon), {},
       [&](const RowSet&, const Tensor& normed) { return attend(prompts, at, normed, stream); });
-  residual.add(
-      site + 1, BranchNorm::rms(at.mlp_norm.values, config_.norm_epsilon), {},
-      [&](const RowSet&, const Tensor& normed) {
-        const Tensor wide = wide_.rows(0, T), narrow = narrow_.rows(0, T);
-        const Tensor delta = delta_.rows(0, T);
-        at.up(stream, normed, wide);
-        activate(stream, {.in = wide, .kind = Activation::kGeluTanh, .out = narrow, .gated = true});
-        at.down(stream, narrow, delta);
-        return delta;
-      });
+  residual.add(site + 1, BranchNorm::rms(at.mlp_norm.values, config_.norm_epsilon), {},
+               [&](const RowSet&, const Tensor& normed) {
+                 const Tensor ffn = ffn_.rows(0, T), delta = delta_.rows(0, T);
+                 at.up(stream, normed, ffn, Activation::kGeluTanh);
+                 at.down(stream, ffn, delta);
+                 return delta;
+               });
   residual.flush();
 }
 

@@ -82,8 +82,7 @@ class T5Encoder {
   Tensor normed_;     // [T, D]  weights' type
   Tensor qkv_rows_;   // [T, 3 H Dh]  f32
   Tensor q_, mixed_;  // [T, H, Dh]  weights' type
-  Tensor wide_;       // [T, 2F]  f32
-  Tensor narrow_;     // [T, F]  weights' type
+  Tensor ffn_;        // [T, F]  weights' type
   Tensor delta_;      // [T, D]  f32
   KvLayer kv_;
 };

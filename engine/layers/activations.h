@@ -17,7 +17,6 @@ struct Activations {
   Tensor mixed;        // [T, H, Dh]              activation type: what attention returns
   Tensor scan_in;      // [T, 3C]                 f32, this rank's channels: input, decay, gate
   Tensor scan_out;     // [T, C]                  activation type
-  Tensor gate_up;      // [T, 2F]                 f32
   Tensor ffn;          // [T, F]                  activation type
   Tensor delta;        // [T, D]                  f32: output of a branch
   Tensor logits;       // [R', V]                 f32, of one piece; gathered over ranks
@@ -37,7 +36,6 @@ inline Activations allocate_activations(Region& region, const ModelConfig& confi
   a.mixed = region.allocate(dtype, {T, H, Dh});
   a.scan_in = region.allocate(DType::kF32, {T, 3 * shard.channels.size()});
   a.scan_out = region.allocate(dtype, {T, shard.channels.size()});
-  a.gate_up = region.allocate(DType::kF32, {T, 2 * shard.ffn.size()});
   a.ffn = region.allocate(dtype, {T, shard.ffn.size()});
   a.delta = region.allocate(DType::kF32, {T, config.width});
   const int64_t R = std::min<int64_t>(T, limits.logit_rows_max);

@@ -7,10 +7,8 @@ FeedForward::FeedForward(Region& weights, DType dtype, const std::string& name,
     : rank_(rank) {
   const int64_t D = config.width, F = config.ffn_width;
   const Slice whole{0, D};
-  gate_up_ = LinearLayer(
-      weights, dtype,
-      {{name + ".gate_proj", F, D, shard.ffn, whole}, {name + ".up_proj", F, D, shard.ffn, whole}},
-      config.mlp_bias);
+  gate_up_ = LinearLayer::gated(weights, dtype, {name + ".gate_proj", F, D, shard.ffn, whole},
+                                {name + ".up_proj", F, D, shard.ffn, whole}, config.mlp_bias);
   // A bias of a layer whose outputs are summed over ranks is added by the first rank alone.
   down_ = LinearLayer(weights, dtype, {{name + ".down_proj", D, F, whole, shard.ffn}},
                       config.mlp_bias && rank.index == 0);
@@ -30,10 +28,8 @@ void FeedForward::release(const TensorFiles& files) const {
 Tensor FeedForward::operator()(Stream& stream, const Activations& scratch,
                                const Tensor& normed) const {
   const int64_t T = normed.dim(0);
-  const Tensor gate_up = scratch.gate_up.rows(0, T), ffn = scratch.ffn.rows(0, T);
-  const Tensor delta = scratch.delta.rows(0, T);
-  gate_up_(stream, normed, gate_up);
-  swiglu(stream, {.gate_up = gate_up, .out = ffn});
+  const Tensor ffn = scratch.ffn.rows(0, T), delta = scratch.delta.rows(0, T);
+  gate_up_(stream, normed, ffn, Activation::kSilu);
   down_(stream, ffn, delta);
   return sum_over_ranks(stream, rank_, delta);
 }

@@ -29,6 +29,8 @@ class LinearLayer {
   LinearLayer() = default;
   // Outputs of the parts stand side by side. REQUIRES: equal column slices.
   LinearLayer(Region& region, DType dtype, std::vector<LinearPart> parts, bool bias);
+  // The first part gates the second: out = activation(gate) * up. REQUIRES: equal slices.
+  static LinearLayer gated(Region& region, DType dtype, LinearPart gate, LinearPart up, bool bias);
 
   // Appends the packing of every part to `stream`.
   absl::Status load(const TensorFiles& files, Stream& stream) const;
@@ -36,15 +38,24 @@ class LinearLayer {
   // Drops the file pages of its tensors from memory. REQUIRES: the packing has been waited for.
   void release(const TensorFiles& files) const;
 
-  // out [M, N] = activation(x [M, K] w + bias)
+  // out [M, N] = activation(x [M, K] w + bias); what a gated layer gives is half as wide.
   void operator()(Stream& stream, const Tensor& x, const Tensor& out,
                   std::optional<Activation> activation = std::nullopt) const {
-    linear(stream, {.x = x, .w = weight_, .bias = bias_, .out = out, .activation = activation});
+    linear(stream, {.x = x,
+                    .w = weight_,
+                    .bias = bias_,
+                    .out = out,
+                    .activation = activation,
+                    .gated = gated_});
   }
   const PackedWeight& weight() const { return weight_; }
 
  private:
+  absl::Status load_bias(const TensorFiles& files, Stream& stream, const LinearPart& part,
+                         const PackWeight& packed) const;
+
   std::vector<LinearPart> parts_;
+  bool gated_ = false;
   PackedWeight weight_;
   Tensor bias_;  // [N] f32 or empty
 };

@@ -13,12 +13,13 @@ constexpr uint16_t kSmallBf16 = 0x3c23;  // about 0.01: sums stay normal
 struct ProductShape {
   std::string name;
   int64_t N, K;
+  bool gated = false;  // SwiGLU, to bf16; else f32 sums
 };
 
 std::vector<ProductShape> layer_products(const ModelShape& m) {
   return {{"qkv", (m.H + 2 * m.Hkv) * m.Dh, m.D},
           {"o", m.D, m.H * m.Dh},
-          {"gate_up", 2 * m.F, m.D},
+          {"gate_up", 2 * m.F, m.D, true},
           {"down", m.D, m.F}};
 }
 
@@ -34,6 +35,7 @@ class Weights {
     int64_t bytes = 0, widest_in = 0, widest_out = 0;
     for (const ProductShape& p : products) {
       weights_.push_back({.data = nullptr, .dtype = DType::kBf16, .N = p.N, .K = p.K});
+      gated_.push_back(p.gated);
       bytes += weights_.back().bytes();
       widest_in = std::max(widest_in, p.K);
       widest_out = std::max(widest_out, p.N);
@@ -55,19 +57,26 @@ class Weights {
     args.x = make_tensor(x_.data(), DType::kBf16, {M_, w.K});
     args.w = w;
     args.out = make_tensor(out_.data(), DType::kF32, {M_, w.N});
+    if (gated_[index]) {
+      args.activation = Activation::kSilu;
+      args.gated = true;
+      args.out = make_tensor(out_.data(), DType::kBf16, {M_, w.N / 2});
+    }
     ops.linear(execution, args);
   }
 
  private:
   int64_t M_;
   std::vector<PackedWeight> weights_;
+  std::vector<bool> gated_;
   std::unique_ptr<Region> region_;
   std::vector<uint16_t> x_;
   std::vector<float> out_;
 };
 
 double product_bytes(const ProductShape& p, int64_t M) {
-  return static_cast<double>(p.N * p.K * 2 + M * p.K * 2 + M * p.N * 4);
+  const int64_t row_out = p.gated ? p.N : 4 * p.N;  // bytes
+  return static_cast<double>(p.N * p.K * 2 + M * p.K * 2 + M * row_out);
 }
 
 double product_flops(const ProductShape& p, int64_t M) {

@@ -42,7 +42,6 @@ OpTable build(IsaLevel level) {
   install_recurrence(table);
   install_rope(table);
   install_sample(table);
-  install_swiglu(table);
   if (level >= IsaLevel::kAvx512Bf16) install_avx512_bf16(table);
   if (level == IsaLevel::kAmx) install_amx(table);
   return table;

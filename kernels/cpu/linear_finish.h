@@ -7,9 +7,9 @@
 
 namespace tessera {
 
-// Columns [first, first + acc_stride) of `rows` rows, as far as they exist: adds the bias,
-// applies the activation, rounds and stores. acc: [rows][acc_stride] f32, 64-byte aligned;
-// acc_stride is a multiple of 16.
+// Columns [first, first + acc_stride) of `rows` rows of sums, as far as they exist: adds the bias,
+// applies the activation, gates, rounds and stores. acc: [rows][acc_stride] f32, 64-byte aligned;
+// acc_stride is a multiple of two panels, and so is `first`.
 using FinishColumns = void (*)(const Linear& args, int64_t row_begin, int64_t rows, int64_t first,
                                const float* acc, int64_t acc_stride);
 

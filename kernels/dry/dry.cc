@@ -78,13 +78,8 @@ Progress linear(Execution& e, const Linear& a) {
   note.reads({"x", a.x}).reads({"bias", a.bias}).writes({"out", a.out});
   note.moves(a.w.bytes(), 0);
   const double after = a.activation.has_value() ? kActivationFlops : 0;
-  return note.computes(elements(a.out) * (2.0 * static_cast<double>(a.w.K) + after)).in(e);
-}
-
-Progress swiglu(Execution& e, const SwiGlu& a) {
-  Note note("swiglu");
-  note.reads({"gate_up", a.gate_up}).writes({"out", a.out});
-  return note.computes(kActivationFlops * elements(a.out)).in(e);
+  const double sums = static_cast<double>(a.x.dim(0) * a.w.N);
+  return note.computes(2.0 * sums * static_cast<double>(a.w.K) + after * elements(a.out)).in(e);
 }
 
 Progress pack_weight(Execution& e, const PackWeight& a) {
@@ -400,7 +395,6 @@ const OpTable& dry_ops() {
       Note("download").moves(static_cast<int64_t>(bytes), 0).in(e);
     };
     table.linear = linear;
-    table.swiglu = swiglu;
     table.pack_weight = pack_weight;
     table.load_vector = load_vector;
     table.add_rms_norm = add_rms_norm;

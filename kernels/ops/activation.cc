@@ -8,7 +8,7 @@ namespace tessera {
 void activate(Stream& stream, const Activate& a) {
   Dim M("M"), F("F");
   expect("out", a.out, {M, F}, {DType::kBf16, DType::kF32});
-  expect("in", a.in, {M, a.gated ? 2 * F : int64_t{F}}, DType::kF32);
+  expect("in", a.in, {M, F}, DType::kF32);
   if (a.out.data == a.in.data) {
     CHECK(a.out.dtype == DType::kF32);
     CHECK_EQ(a.out.stride[0], a.in.stride[0]);

@@ -15,13 +15,11 @@ enum class Activation : uint8_t {
   kMish,       // x tanh(log(1 + e^x))
 };
 
-// out = f(in); gated: out = f(first half of the columns) * second half. `out` may be `in` itself
-// (f32, the same rows).
+// out = f(in). `out` may be `in` itself (f32, the same rows).
 struct Activate {
-  Tensor in;  // in   [M, F], gated [M, 2F]  f32
+  Tensor in;  // in   [M, F]  f32
   Activation kind;
-  Tensor out;          // out  [M, F]  bf16 | f32
-  bool gated = false;  // T5's [wi_0 x | wi_1 x]
+  Tensor out;  // out  [M, F]  bf16 | f32
 };
 void activate(Stream&, const Activate&);
 

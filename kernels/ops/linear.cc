@@ -18,21 +18,17 @@ bool loadable(DType dtype) {
 }  // namespace
 
 void linear(Stream& stream, const Linear& a) {
-  Dim M("M"), K("K", a.w.K), N("N", a.w.N);
+  Dim M("M"), K("K", a.w.K), N("N", a.w.N), F("F");
   check_weight(a.w);
   expect("x", a.x, {M, K}, a.w.dtype);
   if (!a.bias.empty()) expect("bias", a.bias, {N}, DType::kF32);
-  expect("out", a.out, {M, N}, {DType::kF32, DType::kBf16});
+  expect("out", a.out, {M, a.gated ? F : N}, {DType::kF32, DType::kBf16});
+  if (a.gated) {
+    CHECK(a.activation.has_value());
+    CHECK_EQ(a.w.N, gated_columns(F));
+  }
   if (M == 0 || N == 0) return;
   stream.submit(stream.ops().linear, a);
-}
-
-void swiglu(Stream& stream, const SwiGlu& a) {
-  Dim M("M"), F("F");
-  expect("out", a.out, {M, F}, {DType::kBf16, DType::kF32});
-  expect("gate_up", a.gate_up, {M, 2 * F}, DType::kF32);
-  if (M == 0 || F == 0) return;
-  stream.submit(stream.ops().swiglu, a);
 }
 
 void pack_weight(Stream& stream, const PackWeight& a) {
@@ -42,7 +38,9 @@ void pack_weight(Stream& stream, const PackWeight& a) {
   CHECK_GE(a.source_stride, a.K);
   CHECK_GE(a.N, 0);
   CHECK_GE(a.column, 0);
-  CHECK_LE(a.column + a.N, a.w.N);
+  CHECK_GE(a.panel_step, 1);
+  CHECK(a.panel_step == 1 || a.column % kPanelColumns == 0);
+  if (a.N > 0) CHECK_LT(packed_column(a, a.N - 1), a.w.N);
   if (a.N == 0) return;
   stream.submit(stream.ops().pack_weight, a);
 }

@@ -31,7 +31,6 @@ struct OpTable {
   const char* backend = "";
   DeviceCopies copies;  // what Stream::upload and download do
   OpFn<Linear> linear = nullptr;
-  OpFn<SwiGlu> swiglu = nullptr;
   OpFn<PackWeight> pack_weight = nullptr;
   OpFn<LoadVector> load_vector = nullptr;
   OpFn<AddRmsNorm> add_rms_norm = nullptr;
@@ -67,7 +66,6 @@ struct OpTable {
   template <class Visit>
   void for_each(Visit&& visit) const {
     visit("linear", linear);
-    visit("swiglu", swiglu);
     visit("pack_weight", pack_weight);
     visit("load_vector", load_vector);
     visit("add_rms_norm", add_rms_norm);

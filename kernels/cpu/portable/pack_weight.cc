@@ -53,17 +53,21 @@ void put(const float (&rows)[kPanelColumns][kChunk], int64_t first, int64_t last
   }
 }
 
+// Panel `panel` of those that the source goes to.
 template <class To>
 void pack_panel(const PackWeight& a, int64_t panel) {
-  const int64_t first = std::max<int64_t>(0, a.column - panel * kPanelColumns);
-  const int64_t last = std::min<int64_t>(kPanelColumns, a.column + a.N - panel * kPanelColumns);
-  To* out = static_cast<To*>(a.w.data) + panel * a.w.padded_depth() * kPanelColumns;
+  const int64_t skipped = a.column % kPanelColumns;
+  const int64_t begin = panel * kPanelColumns - skipped;  // its first column's row of the source
+  const int64_t first = std::max<int64_t>(0, -begin);
+  const int64_t last = std::min<int64_t>(kPanelColumns, a.N - begin);
+  const int64_t to = a.column / kPanelColumns + panel * a.panel_step;
+  To* out = static_cast<To*>(a.w.data) + to * a.w.padded_depth() * kPanelColumns;
   alignas(64) To rows[kPanelColumns][kChunk];
   for (int64_t k0 = 0; k0 < a.K; k0 += kChunk) {
     const int64_t count = std::min(kChunk, a.K - k0);
     for (int64_t column = first; column < last; ++column) {
-      const int64_t n = panel * kPanelColumns + column - a.column;
-      convert_row(a.source, a.source_dtype, n * a.source_stride + k0, count, rows[column]);
+      convert_row(a.source, a.source_dtype, (begin + column) * a.source_stride + k0, count,
+                  rows[column]);
     }
     put(rows, first, last, k0, count, out);
   }
@@ -73,13 +77,12 @@ void pack_panel(const PackWeight& a, int64_t panel) {
 
 Progress pack_weight(Execution& execution, const PackWeight& a) {
   static_assert(kChunk % 2 == 0);  // pairs do not straddle buffers
-  const int64_t first = a.column / kPanelColumns;
-  const int64_t end = (a.column + a.N + kPanelColumns - 1) / kPanelColumns;
-  execution.pool().parallel_for(end - first, [&](int64_t index, int) {
+  const int64_t panels = (a.column % kPanelColumns + a.N + kPanelColumns - 1) / kPanelColumns;
+  execution.pool().parallel_for(panels, [&](int64_t panel, int) {
     if (a.w.dtype == DType::kBf16) {
-      pack_panel<Bf16>(a, first + index);
+      pack_panel<Bf16>(a, panel);
     } else {
-      pack_panel<float>(a, first + index);
+      pack_panel<float>(a, panel);
     }
   });
   return Progress::kDone;

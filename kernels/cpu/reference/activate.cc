@@ -24,8 +24,7 @@ Progress activate(Execution&, const Activate& a) {
   for (int64_t m = 0; m < a.out.dim(0); ++m) {
     const float* in = a.in.row<float>(m);
     for (int64_t f = 0; f < F; ++f) {
-      const float y = activated(a.kind, in[f]);
-      store_element(a.out.data, a.out.dtype, m * a.out.stride[0] + f, a.gated ? y * in[F + f] : y);
+      store_element(a.out.data, a.out.dtype, m * a.out.stride[0] + f, activated(a.kind, in[f]));
     }
   }
   return Progress::kDone;

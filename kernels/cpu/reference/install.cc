@@ -17,7 +17,6 @@ const OpTable& reference_ops() {
       std::memcpy(host, device, bytes);
     };
     table.linear = reference::linear;
-    table.swiglu = reference::swiglu;
     table.pack_weight = reference::pack_weight;
     table.load_vector = reference::load_vector;
     table.add_rms_norm = reference::add_rms_norm;

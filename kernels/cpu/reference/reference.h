@@ -8,7 +8,6 @@
 namespace tessera::reference {
 
 Progress linear(Execution&, const Linear&);
-Progress swiglu(Execution&, const SwiGlu&);
 Progress pack_weight(Execution&, const PackWeight&);
 Progress load_vector(Execution&, const LoadVector&);
 Progress add_rms_norm(Execution&, const AddRmsNorm&);

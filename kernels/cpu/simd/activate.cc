@@ -23,17 +23,11 @@ constexpr int64_t kPiece = 2048;  // columns per task
 
 // `in` and `out` may be the same.
 template <class Function, class Out>
-void activate_piece(const float* in, const float* factor, int64_t count, Out* out) {
+void activate_piece(const float* in, int64_t count, Out* out) {
   const Function function;
   int64_t f = 0;
-  for (; f + kLanes <= count; f += kLanes) {
-    const FloatVec y = function(load_row(in + f));
-    store_row(factor == nullptr ? y : hn::Mul(y, load_row(factor + f)), out + f);
-  }
-  for (; f < count; ++f) {
-    const float y = function(in[f]);
-    store_one(factor == nullptr ? y : y * factor[f], out + f);
-  }
+  for (; f + kLanes <= count; f += kLanes) store_row(function(load_row(in + f)), out + f);
+  for (; f < count; ++f) store_one(function(in[f]), out + f);
 }
 
 template <class Function>
@@ -44,11 +38,10 @@ Progress run_function(Execution& execution, const Activate& a) {
     const int64_t row = task / pieces, begin = task % pieces * kPiece;
     const int64_t count = std::min(kPiece, F - begin);
     const float* const in = a.in.row<float>(row) + begin;
-    const float* const factor = a.gated ? in + F : nullptr;
     if (a.out.dtype == DType::kBf16) {
-      activate_piece<Function>(in, factor, count, a.out.row<Bf16>(row) + begin);
+      activate_piece<Function>(in, count, a.out.row<Bf16>(row) + begin);
     } else {
-      activate_piece<Function>(in, factor, count, a.out.row<float>(row) + begin);
+      activate_piece<Function>(in, count, a.out.row<float>(row) + begin);
     }
   });
   return Progress::kDone;

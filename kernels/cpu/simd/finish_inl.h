@@ -23,40 +23,38 @@ HWY_BEFORE_NAMESPACE();
 namespace tessera {
 namespace HWY_NAMESPACE {
 
-// Finishes and stores one vector of one row.
-template <class Function>
-HWY_INLINE void finish_vector(FloatVec sum, const float* bias, const Tensor& out, int64_t row,
-                              int64_t column) {
-  const FloatTag d;
-  if (bias != nullptr) sum = hn::Add(sum, hn::LoadU(d, bias));
-  sum = Function()(sum);
+HWY_INLINE void store_output(FloatVec value, const Tensor& out, int64_t row, int64_t column) {
   if (out.dtype == DType::kF32) {
-    hn::StoreU(sum, d, out.row<float>(row) + column);
+    hn::StoreU(value, FloatTag(), out.row<float>(row) + column);
   } else {
-    store_bf16(round_to_bf16(sum), out.row<uint16_t>(row) + column);
+    store_bf16(round_to_bf16(value), out.row<uint16_t>(row) + column);
   }
 }
 
-// The same for the last columns of an N that is no multiple of a vector.
-template <class Function>
-void finish_partial(const float* acc, const float* bias, int count, const Tensor& out, int64_t row,
-                    int64_t column) {
-  const FloatTag d;
-  HWY_ALIGN float padded_bias[kLanes] = {};
-  HWY_ALIGN float sums[kLanes];
+// The first `count` lanes: the last columns of an output whose width is no multiple of a vector.
+inline void store_some(FloatVec value, int64_t count, const Tensor& out, int64_t row,
+                       int64_t column) {
+  HWY_ALIGN float values[kLanes];
   HWY_ALIGN uint16_t rounded[kLanes];
-  if (bias != nullptr) std::memcpy(padded_bias, bias, static_cast<size_t>(count) * sizeof(float));
-  FloatVec sum = hn::Load(d, acc);
-  if (bias != nullptr) sum = hn::Add(sum, hn::Load(d, padded_bias));
-  sum = Function()(sum);
   if (out.dtype == DType::kF32) {
-    hn::Store(sum, d, sums);
-    std::memcpy(out.row<float>(row) + column, sums, static_cast<size_t>(count) * sizeof(float));
+    hn::Store(value, FloatTag(), values);
+    std::memcpy(out.row<float>(row) + column, values, static_cast<size_t>(count) * sizeof(float));
   } else {
-    store_bf16(round_to_bf16(sum), rounded);
+    store_bf16(round_to_bf16(value), rounded);
     std::memcpy(out.row<uint16_t>(row) + column, rounded,
                 static_cast<size_t>(count) * sizeof(uint16_t));
   }
+}
+
+// Sums from `acc` on and their biases, of which there may be fewer than a vector.
+HWY_INLINE FloatVec with_bias(const float* acc, const float* bias, int64_t count) {
+  const FloatTag d;
+  const FloatVec sum = hn::Load(d, acc);
+  if (bias == nullptr) return sum;
+  if (count >= kLanes) return hn::Add(sum, hn::LoadU(d, bias));
+  HWY_ALIGN float padded[kLanes] = {};
+  std::memcpy(padded, bias, static_cast<size_t>(count) * sizeof(float));
+  return hn::Add(sum, hn::Load(d, padded));
 }
 
 template <class Function>
@@ -66,38 +64,68 @@ void finish_rows(const Linear& args, int64_t row_begin, int64_t rows, int64_t fi
   const float* bias = args.bias.empty() ? nullptr : args.bias.as<const float>() + first;
   for (int64_t row = 0; row < rows; ++row) {
     const float* sums = acc + row * acc_stride;
-    int64_t c = 0;
-    for (; c + kLanes <= columns; c += kLanes) {
-      finish_vector<Function>(hn::Load(FloatTag(), sums + c), bias == nullptr ? nullptr : bias + c,
-                              args.out, row_begin + row, first + c);
-    }
-    if (c < columns) {
-      finish_partial<Function>(sums + c, bias == nullptr ? nullptr : bias + c,
-                               static_cast<int>(columns - c), args.out, row_begin + row, first + c);
+    for (int64_t c = 0; c < columns; c += kLanes) {
+      const int64_t count = columns - c;
+      const FloatVec out =
+          Function()(with_bias(sums + c, bias == nullptr ? nullptr : bias + c, count));
+      if (count >= kLanes) {
+        store_output(out, args.out, row_begin + row, first + c);
+      } else {
+        store_some(out, count, args.out, row_begin + row, first + c);
+      }
     }
   }
+}
+
+template <class Function>
+void finish_gated_rows(const Linear& args, int64_t row_begin, int64_t rows, int64_t first,
+                       const float* acc, int64_t acc_stride) {
+  const int64_t sums = std::min(acc_stride, args.w.N - first);
+  const int64_t begin = first / 2, end = std::min(begin + sums / 2, args.out.dim(1));
+  const float* bias = args.bias.empty() ? nullptr : args.bias.as<const float>() + first;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t f = begin; f < end; f += kLanes) {
+      const int64_t at = (f - begin) / kPanelColumns * 2 * kPanelColumns + f % kPanelColumns;
+      const auto half = [&](int64_t c) HWY_ATTR {
+        return with_bias(acc + row * acc_stride + c, bias == nullptr ? nullptr : bias + c, kLanes);
+      };
+      const FloatVec out = hn::Mul(Function()(half(at)), half(at + kPanelColumns));
+      if (end - f >= kLanes) {
+        store_output(out, args.out, row_begin + row, f);
+      } else {
+        store_some(out, end - f, args.out, row_begin + row, f);
+      }
+    }
+  }
+}
+
+using FinishRows = void (*)(const Linear&, int64_t, int64_t, int64_t, const float*, int64_t);
+template <class Function>
+FinishRows finish_with(bool gated) {
+  return gated ? finish_gated_rows<Function> : finish_rows<Function>;
+}
+
+inline FinishRows finish_of(const Linear& args) {
+  if (!args.activation.has_value()) return finish_rows<Identity>;
+  switch (*args.activation) {
+    case Activation::kSilu:
+      return finish_with<Silu>(args.gated);
+    case Activation::kGelu:
+      return finish_with<Gelu>(args.gated);
+    case Activation::kGeluTanh:
+      return finish_with<GeluTanh>(args.gated);
+    case Activation::kQuickGelu:
+      return finish_with<QuickGelu>(args.gated);
+    case Activation::kMish:
+      return finish_with<Mish>(args.gated);
+  }
+  CHECK(false);
 }
 
 // See FinishColumns in linear_finish.h.
 inline void finish_columns(const Linear& args, int64_t row_begin, int64_t rows, int64_t first,
                            const float* acc, int64_t acc_stride) {
-  const auto finish = [&]() {
-    if (!args.activation.has_value()) return finish_rows<Identity>;
-    switch (*args.activation) {
-      case Activation::kSilu:
-        return finish_rows<Silu>;
-      case Activation::kGelu:
-        return finish_rows<Gelu>;
-      case Activation::kGeluTanh:
-        return finish_rows<GeluTanh>;
-      case Activation::kQuickGelu:
-        return finish_rows<QuickGelu>;
-      case Activation::kMish:
-        return finish_rows<Mish>;
-    }
-    CHECK(false);
-  };
-  finish()(args, row_begin, rows, first, acc, acc_stride);
+  finish_of(args)(args, row_begin, rows, first, acc, acc_stride);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -24,6 +24,5 @@ void install_probe(OpTable& table);       // simd/probe.cc
 void install_recurrence(OpTable& table);  // simd/recurrence.cc
 void install_rope(OpTable& table);        // simd/rope.cc
 void install_sample(OpTable& table);      // simd/sample.cc
-void install_swiglu(OpTable& table);      // simd/swiglu.cc
 
 }  // namespace tessera

@@ -31,7 +31,10 @@ namespace {
 
 #if HWY_NATIVE_FMA
 
-constexpr int kAccStride = kBlockPanels * kPanelColumns;
+// Sums are finished two panels at a time, for the panels of a gated product come in pairs.
+constexpr int kAccPanels = 2;
+constexpr int kAccStride = kAccPanels * kPanelColumns;
+static_assert(kAccPanels % kBlockPanels == 0);
 constexpr int64_t kChunkBlocks = 4;
 constexpr int64_t kChunksAhead = 2;
 constexpr int kLinesPerBlock = kPairsPerBlock;  // a pair of one panel is one cache line
@@ -122,25 +125,34 @@ void add_row_groups(const std::array<AddDots, kDotRows>& kernels, const DotChunk
   }
 }
 
-void run_task(const Linear& args, const DotKernels& kernels, const Task& task) {
-  HWY_ALIGN float acc[LinearBlocking::kMaxRowsPerBlock * kAccStride];
+// All rows of the task times kBlockPanels panels, or the one that is left, added to `acc`.
+void add_panels(const Linear& args, const DotKernels& kernels, const Task& task, int64_t panel,
+                float* acc) {
   const int64_t blocks = args.w.padded_depth() / kPanelDepth;
   const int64_t panel_stride = blocks * kPairsPerBlock * kPairWords;
   const int64_t row_bytes = kPanelDepth * kernels.element_bytes;
   const uint32_t* w = static_cast<const uint32_t*>(args.w.data);
-  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kBlockPanels) {
-    const bool whole = task.panel_end - panel >= kBlockPanels;
+  const bool whole = task.panel_end - panel >= kBlockPanels;
+  for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
+    const DotChunk chunk = {.x = task.x + block * task.rows * row_bytes,
+                            .x_stride = task.rows * row_bytes,
+                            .w = w + panel * panel_stride + block * kPairsPerBlock * kPairWords,
+                            .panel_stride = panel_stride,
+                            .blocks = std::min(kChunkBlocks, blocks - block),
+                            .acc = acc,
+                            .acc_stride = kAccStride,
+                            .ahead = look_ahead(task, w, panel_stride, blocks, panel, block)};
+    add_row_groups(kernels.add[whole ? kBlockPanels - 1 : 0], chunk, task.rows, row_bytes);
+  }
+}
+
+void run_task(const Linear& args, const DotKernels& kernels, const Task& task) {
+  HWY_ALIGN float acc[LinearBlocking::kMaxRowsPerBlock * kAccStride];
+  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kAccPanels) {
     std::memset(acc, 0, static_cast<size_t>(task.rows) * kAccStride * sizeof(float));
-    for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
-      const DotChunk chunk = {.x = task.x + block * task.rows * row_bytes,
-                              .x_stride = task.rows * row_bytes,
-                              .w = w + panel * panel_stride + block * kPairsPerBlock * kPairWords,
-                              .panel_stride = panel_stride,
-                              .blocks = std::min(kChunkBlocks, blocks - block),
-                              .acc = acc,
-                              .acc_stride = kAccStride,
-                              .ahead = look_ahead(task, w, panel_stride, blocks, panel, block)};
-      add_row_groups(kernels.add[whole ? kBlockPanels - 1 : 0], chunk, task.rows, row_bytes);
+    for (int64_t at = panel; at < std::min(panel + kAccPanels, task.panel_end);
+         at += kBlockPanels) {
+      add_panels(args, kernels, task, at, acc + (at - panel) * kPanelColumns);
     }
     finish_columns(args, task.row_begin, task.rows, panel * kPanelColumns, acc, kAccStride);
   }
@@ -185,7 +197,9 @@ void multiply_f32(const float* x, int64_t x_stride, const float* w, int64_t pane
                   float* acc) {
   const auto at = [w, panel_stride](int64_t k, int panel)
                       HWY_ATTR { return w + panel * panel_stride + k * kPanelColumns; };
-  std::memset(acc, 0, size_t{R} * kAccStride * sizeof(float));
+  for (int row = 0; row < R; ++row) {
+    std::memset(acc + row * kAccStride, 0, P * kPanelColumns * sizeof(float));
+  }
   add_chain<R, P>(x, x_stride, at, K, acc, kAccStride);
 }
 
@@ -203,14 +217,17 @@ void run_f32_task(const Linear& args, const Task& task) {
   HWY_ALIGN float acc[kBlockRows * kAccStride];
   const int64_t panel_stride = args.w.padded_depth() * kPanelColumns;
   const float* w = static_cast<const float*>(args.w.data);
-  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kBlockPanels) {
-    const bool whole = task.panel_end - panel >= kBlockPanels;
-    const auto& kernels = whole ? kMultiplyF32<kBlockPanels> : kMultiplyF32<1>;
+  for (int64_t panel = task.panel_begin; panel < task.panel_end; panel += kAccPanels) {
+    const int64_t panel_end = std::min(panel + kAccPanels, task.panel_end);
     for (int64_t row = 0; row < task.rows; row += kBlockRows) {
       const int64_t rows = std::min<int64_t>(kBlockRows, task.rows - row);
-      kernels[static_cast<size_t>(rows - 1)](args.x.row<const float>(task.row_begin + row),
-                                             args.x.stride[0], w + panel * panel_stride,
-                                             panel_stride, args.w.K, acc);
+      for (int64_t at = panel; at < panel_end; at += kBlockPanels) {
+        const bool whole = panel_end - at >= kBlockPanels;
+        const auto& kernels = whole ? kMultiplyF32<kBlockPanels> : kMultiplyF32<1>;
+        kernels[static_cast<size_t>(rows - 1)](
+            args.x.row<const float>(task.row_begin + row), args.x.stride[0], w + at * panel_stride,
+            panel_stride, args.w.K, acc + (at - panel) * kPanelColumns);
+      }
       finish_columns(args, task.row_begin + row, rows, panel * kPanelColumns, acc, kAccStride);
     }
   }

@@ -50,6 +50,22 @@ TEST(LinearFast, EveryColumnRemainder) {
   }
 }
 
+TEST(LinearFast, EveryGatedColumnRemainder) {
+  for (int64_t N = 1; N <= 50; ++N) {
+    for (const DType out : {DType::kBf16, DType::kF32}) {
+      expect_same_bits({.M = 7,
+                        .N = N,
+                        .K = 40,
+                        .out = out,
+                        .bias = N % 2 == 0,
+                        .out_gap = 3,
+                        .activation = Activation::kSilu,
+                        .gated = true},
+                       2, 19);
+    }
+  }
+}
+
 TEST(LinearFast, EveryDepthRemainder) {
   for (int64_t K = 1; K <= 70; ++K) {
     expect_same_bits({.M = 5, .N = 33, .K = K, .x_gap = 1}, 2, 10);
@@ -64,16 +80,17 @@ std::optional<Activation> random_activation(RandomValues& random) {
 
 TEST(LinearFast, RandomShapes) {
   RandomValues random(12);
-  for (int round = 0; round < 60; ++round) {
-    const ProductCase c = {.M = random.integer(1, 20),
-                           .N = random.integer(1, 400),
-                           .K = random.integer(1, 500),
-                           .weight = random.chance(0.3) ? DType::kF32 : DType::kBf16,
-                           .out = random.chance(0.5) ? DType::kF32 : DType::kBf16,
-                           .bias = random.chance(0.5),
-                           .x_gap = random.integer(0, 9),
-                           .out_gap = random.integer(0, 9),
-                           .activation = random_activation(random)};
+  for (int round = 0; round < 100; ++round) {
+    ProductCase c = {.M = random.integer(1, 20),
+                     .N = random.integer(1, 400),
+                     .K = random.integer(1, 500),
+                     .weight = random.chance(0.3) ? DType::kF32 : DType::kBf16,
+                     .out = random.chance(0.5) ? DType::kF32 : DType::kBf16,
+                     .bias = random.chance(0.5),
+                     .x_gap = random.integer(0, 9),
+                     .out_gap = random.integer(0, 9),
+                     .activation = random_activation(random)};
+    c.gated = c.activation.has_value() && random.chance(0.5);
     expect_same_bits(c, static_cast<int>(random.integer(1, 4)), 100 + round);
   }
 }
@@ -82,6 +99,13 @@ TEST(LinearFast, SeveralRowBlocksAndManyTasks) {
   expect_same_bits({.M = 301, .N = 48, .K = 40}, 3, 13);
   expect_same_bits({.M = 150, .N = 70, .K = 130, .weight = DType::kF32, .bias = true}, 4, 14);
   expect_same_bits({.M = 2, .N = 3000, .K = 128, .bias = true}, 4, 15);
+  expect_same_bits({.M = 200,
+                    .N = 500,
+                    .K = 96,
+                    .out = DType::kBf16,
+                    .activation = Activation::kGeluTanh,
+                    .gated = true},
+                   3, 20);
 }
 
 TEST(LinearFast, ARowHasItsBitsInAnyBatch) {

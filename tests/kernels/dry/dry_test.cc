@@ -101,10 +101,15 @@ TEST(Dry, CountsTheOpsOfDiffusion) {
   norm.normed = region.allocate(DType::kBf16, {T, D});
   norm.normalise = true;
   add_layer_norm(stream, norm);
-  activate(stream, {.in = floats({T, 2 * D}),
+  linear(stream, {.x = region.allocate(DType::kBf16, {T, D}),
+                  .w = allocate_packed(region, DType::kBf16, gated_columns(100), D),
+                  .bias = {},
+                  .out = region.allocate(DType::kBf16, {T, 100}),
+                  .activation = Activation::kGeluTanh,
+                  .gated = true});
+  activate(stream, {.in = floats({T, D}),
                     .kind = Activation::kGeluTanh,
-                    .out = region.allocate(DType::kBf16, {T, D}),
-                    .gated = true});
+                    .out = region.allocate(DType::kBf16, {T, D})});
   patchify(stream, {.pool = pool,
                     .offset = 0,
                     .channels = 4,
@@ -151,13 +156,15 @@ TEST(Dry, CountsTheOpsOfDiffusion) {
   group.out = region.allocate(DType::kBf16, {64, 512});
   group_norm(stream, group);
   add_positions(stream, {floats({16, D / 2}), ints, floats({16, D / 2}), ints, {}, residual});
-  EXPECT_EQ(stream.run_some(dry_execution(log), 100), 12);
+  EXPECT_EQ(stream.run_some(dry_execution(log), 100), 13);
 
   const std::map<std::string, DryTotal> totals = by_name(log);
-  EXPECT_EQ(totals.size(), 12u);
+  EXPECT_EQ(totals.size(), 13u);
   EXPECT_EQ(totals.at("add_layer_norm").bytes_read, 2 * T * D * 4 + 2 * M * D * 4 + T * 4);
   EXPECT_EQ(totals.at("add_layer_norm").bytes_written, T * D * 4 + T * D * 2);
-  EXPECT_EQ(totals.at("activate").bytes_read, 2 * T * D * 4);
+  EXPECT_EQ(totals.at("linear").flops, 2.0 * T * D * 224 + 20.0 * T * 100);
+  EXPECT_EQ(totals.at("linear").bytes_written, T * 100 * 2);
+  EXPECT_EQ(totals.at("activate").bytes_read, T * D * 4);
   EXPECT_EQ(totals.at("patchify").bytes_written, T * 16 * 2);
   EXPECT_EQ(totals.at("unpatchify").bytes_written, 4 * 32 * 32 * 4);
   EXPECT_EQ(totals.at("combine").bytes_read, int64_t{5 * sizeof(CombineEntry)});

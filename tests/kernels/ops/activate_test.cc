@@ -32,10 +32,9 @@ double truth_of(Activation kind, double x) {
   return 0;
 }
 
-Tensor run_activate(Device& device, const Tensor& in, Activation kind, DType dtype, bool gated) {
-  const int64_t F = gated ? in.dim(1) / 2 : in.dim(1);
-  const Tensor out = device.zeros(dtype, {in.dim(0), F});
-  activate(device.stream(), {.in = in, .kind = kind, .out = out, .gated = gated});
+Tensor run_activate(Device& device, const Tensor& in, Activation kind, DType dtype) {
+  const Tensor out = device.zeros(dtype, {in.dim(0), in.dim(1)});
+  activate(device.stream(), {.in = in, .kind = kind, .out = out});
   return out;
 }
 
@@ -55,7 +54,7 @@ TEST(Activate, SameBitsForEveryKindOfFloat) {
   for (const Activation kind : kAll) {
     test::expect_same_bits("activate", [&](Device& device) {
       const Tensor in = device.put(DType::kF32, {1, static_cast<int64_t>(values.size())}, values);
-      return std::vector<Tensor>{run_activate(device, in, kind, DType::kF32, false)};
+      return std::vector<Tensor>{run_activate(device, in, kind, DType::kF32)};
     });
   }
 }
@@ -71,8 +70,7 @@ TEST(Activate, SameBitsOnEveryLevelInEveryForm) {
         const Tensor strided = whole.columns(3, 2 * F);
         std::vector<Tensor> out;
         for (const DType dtype : {DType::kBf16, DType::kF32}) {
-          out.push_back(run_activate(device, strided, kind, dtype, false));
-          out.push_back(run_activate(device, strided, kind, dtype, true));
+          out.push_back(run_activate(device, strided, kind, dtype));
         }
         activate(device.stream(), {.in = strided, .kind = kind, .out = strided});
         out.push_back(whole);
@@ -87,8 +85,7 @@ TEST(Activate, AgreesWithDoublePrecision) {
   Device device(test::reference_level());
   const Tensor in = device.put(DType::kF32, {1, static_cast<int64_t>(values.size())}, values);
   for (const Activation kind : kAll) {
-    const std::vector<float> found =
-        device.get<float>(run_activate(device, in, kind, DType::kF32, false));
+    const std::vector<float> found = device.get<float>(run_activate(device, in, kind, DType::kF32));
     double worst = 0;
     for (size_t i = 0; i < values.size(); ++i) {
       const double truth = truth_of(kind, values[i]);
@@ -118,7 +115,7 @@ TEST(Activate, AtTheEnds) {
                                       0, 0, 0, 0, 0, 0, std::nanf("")});
     for (const Activation kind : kAll) {
       const std::vector<float> found =
-          device.get<float>(run_activate(device, in, kind, DType::kF32, false));
+          device.get<float>(run_activate(device, in, kind, DType::kF32));
       EXPECT_EQ(found[0], 0.0f);
       EXPECT_EQ(found[1], infinity);
       EXPECT_EQ(found[2], 3e38f);
@@ -127,22 +124,6 @@ TEST(Activate, AtTheEnds) {
       EXPECT_LT(std::abs(found[5]), 1e-30f);
       EXPECT_TRUE(std::isnan(found[6]));
       EXPECT_TRUE(std::isnan(found[16]));
-    }
-  }
-}
-
-TEST(Activate, GatedIsTheProductWithTheOtherHalf) {
-  Device device(test::reference_level());
-  std::mt19937 random(5);
-  const std::vector<float> values = test::random_floats(random, 3 * 10);
-  const Tensor in = device.put(DType::kF32, {3, 10}, values);
-  const std::vector<float> plain =
-      device.get<float>(run_activate(device, in, Activation::kGeluTanh, DType::kF32, false));
-  const std::vector<float> gated =
-      device.get<float>(run_activate(device, in, Activation::kGeluTanh, DType::kF32, true));
-  for (int64_t m = 0; m < 3; ++m) {
-    for (int64_t f = 0; f < 5; ++f) {
-      ASSERT_EQ(gated[m * 5 + f], plain[m * 10 + f] * values[m * 10 + 5 + f]);
     }
   }
 }
@@ -164,7 +145,7 @@ TEST(Activate, AfterAProductIsTheOpOnItsSums) {
         product.bias = device.put(DType::kF32, {kN}, bias);
         product.out = device.zeros(DType::kF32, {kM, kN});
         linear(device.stream(), product);
-        const Tensor apart = run_activate(device, product.out, kind, DType::kBf16, false);
+        const Tensor apart = run_activate(device, product.out, kind, DType::kBf16);
         Linear together = product;
         together.out = device.zeros(DType::kBf16, {kM, kN});
         together.activation = kind;
@@ -178,15 +159,14 @@ TEST(Activate, AfterAProductIsTheOpOnItsSums) {
 TEST(ActivateDeathTest, RefusesWhatDoesNotFit) {
   Device device(test::reference_level());
   const Tensor in = device.zeros(DType::kF32, {3, 10}), half = device.zeros(DType::kF32, {3, 5});
-  const auto run = [&](const Tensor& from, const Tensor& to, bool gated) {
-    activate(device.stream(), {.in = from, .kind = Activation::kGelu, .out = to, .gated = gated});
+  const auto run = [&](const Tensor& from, const Tensor& to) {
+    activate(device.stream(), {.in = from, .kind = Activation::kGelu, .out = to});
   };
-  EXPECT_DEATH(run(in, half, false), "tensor in is f32 .3, 10., expected f32 .M=3, 5.");
-  EXPECT_DEATH(run(in, in, true), "tensor in is f32 .3, 10., expected f32 .M=3, 20.");
-  EXPECT_DEATH(run(in, device.zeros(DType::kI32, {3, 10}), false), "tensor out");
+  EXPECT_DEATH(run(in, half), "tensor in is f32 .3, 10., expected f32 .M=3, F=5.");
+  EXPECT_DEATH(run(in, device.zeros(DType::kI32, {3, 10})), "tensor out");
   Tensor narrow = half;
   narrow.data = in.data;
-  EXPECT_DEATH(run(in, narrow, true), "stride");
+  EXPECT_DEATH(run(in.columns(0, 5), narrow), "stride");
 }
 
 }  // namespace

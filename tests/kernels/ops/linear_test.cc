@@ -245,31 +245,77 @@ TEST(LoadVector, ConvertsEveryDtype) {
   }
 }
 
-TEST(SwiGlu, SameBitsAndRight) {
-  for (const std::vector<int64_t>& shape : test::read_shapes("rows", 2)) {
-    const int64_t M = shape[0], F = shape[1];
+// The halves of a gated product stand in alternate panels; what else is in them is not read.
+PackedWeight put_gated(Device& device, DType dtype, int64_t F, int64_t K,
+                       const std::vector<float>& gate, const std::vector<float>& up) {
+  const PackedWeight w = allocate_packed(device.region(), dtype, gated_columns(F), K);
+  const int64_t count = w.padded_columns() * w.padded_depth();
+  const Tensor all = make_tensor(w.data, dtype, {count});
+  const std::vector<float> nan(static_cast<size_t>(count), std::nanf(""));
+  load_vector(device.stream(), {nan.data(), DType::kF32, all});
+  for (const auto& [half, values] : {std::pair{0, &gate}, {1, &up}}) {
+    PackWeight pack{values->data(), DType::kF32, F, K, K, w, half * kPanelColumns, 2};
+    pack_weight(device.stream(), pack);
+  }
+  device.run();
+  return w;
+}
+
+TEST(Linear, GatedIsOneHalfActivatedTimesTheOther) {
+  constexpr int64_t kM = 5;
+  for (const auto& [F, K] : {std::pair<int64_t, int64_t>{1, 32}, {16, 32}, {23, 64}, {40, 96}}) {
+    std::mt19937 random(static_cast<unsigned>(F));
+    const std::vector<float> x = random_floats(random, kM * K);
+    const std::vector<float> gate = random_floats(random, F * K), up = random_floats(random, F * K);
+    const std::vector<float> bias = random_floats(random, gated_columns(F));
     for (const DType dtype : {DType::kBf16, DType::kF32}) {
-      std::mt19937 random(static_cast<unsigned>(M * 100 + F));
-      std::vector<float> gate_up = random_floats(random, M * 2 * F, 4.0f);
-      gate_up[0] = -100.0f;  // exp overflows: silu is -0
-      const auto body = [&](Device& device) {
-        const Tensor out = device.zeros(dtype, {M, F});
-        swiglu(device.stream(), SwiGlu{device.put(DType::kF32, {M, 2 * F}, gate_up), out});
-        return std::vector<Tensor>{out};
-      };
-      test::expect_same_bits("swiglu", body);
-      Device device(test::reference_level());
-      const std::vector<float> found = device.get_floats(body(device)[0]);
-      for (int64_t m = 0; m < M; ++m) {
+      for (const test::Level& level : test::cpu_levels()) {
+        Device device(level);
+        Linear gated;
+        gated.x = device.put_rounded(dtype, {kM, K}, x);
+        gated.w = put_gated(device, dtype, F, K, gate, up);
+        gated.bias = device.put(DType::kF32, {gated_columns(F)}, bias);
+        gated.activation = Activation::kSilu;
+        gated.gated = true;
+        gated.out = device.zeros(DType::kF32, {kM, F});
+        linear(device.stream(), gated);
+        Linear half = gated;
+        half.gated = false;
+        half.w = device.put_weight(dtype, F, K, gate);
+        half.bias = {};
+        half.activation = std::nullopt;
+        half.out = device.zeros(DType::kF32, {kM, F});
+        const Tensor gates = half.out;
+        linear(device.stream(), half);
+        half.w = device.put_weight(dtype, F, K, up);
+        half.out = device.zeros(DType::kF32, {kM, F});
+        linear(device.stream(), half);
+        const std::vector<float> found = device.get<float>(gated.out);
+        std::vector<float> sums = device.get<float>(gates), ups = device.get<float>(half.out);
         for (int64_t f = 0; f < F; ++f) {
-          const double gate = gate_up[m * 2 * F + f], up = gate_up[m * 2 * F + F + f];
-          const double truth = gate / (1 + std::exp(-gate)) * up;
-          const double relative = dtype == DType::kBf16 ? 0x1.02p-8 : 0x1p-20;
-          ASSERT_NEAR(found[m * F + f], truth, std::abs(truth) * relative + 1e-37);
+          const int64_t at = f / kPanelColumns * 2 * kPanelColumns + f % kPanelColumns;
+          for (int64_t m = 0; m < kM; ++m) {
+            const float g = sums[m * F + f] + bias[at];
+            const float wanted = silu(g) * (ups[m * F + f] + bias[at + kPanelColumns]);
+            ASSERT_EQ(found[m * F + f], wanted) << level.name << " " << F << " " << m << " " << f;
+          }
         }
       }
     }
   }
+}
+
+TEST(LinearDeathTest, GatedNeedsPairsOfPanelsAndAnActivation) {
+  Device device(test::reference_level());
+  Linear a;
+  a.x = device.zeros(DType::kF32, {2, 8});
+  a.w = allocate_packed(device.region(), DType::kF32, gated_columns(20), 8);
+  a.out = device.zeros(DType::kF32, {2, 20});
+  a.gated = true;
+  EXPECT_DEATH(linear(device.stream(), a), "activation");
+  a.activation = Activation::kSilu;
+  a.out = device.zeros(DType::kF32, {2, 12});
+  EXPECT_DEATH(linear(device.stream(), a), "gated_columns");
 }
 
 }  // namespace

@@ -28,12 +28,13 @@ TEST(OpTable, VisitsEveryFieldAndNamesWhatIsMissing) {
 
 TEST(ExpectDeathTest, NamesTensorAndShapes) {
   test::Device device(test::reference_level());
-  const Tensor gate_up = device.zeros(DType::kF32, {3, 10});
-  const Tensor out = device.zeros(DType::kF32, {3, 6});
-  EXPECT_DEATH(swiglu(device.stream(), SwiGlu{gate_up, out}),
-               "tensor gate_up is f32 .3, 10., expected f32 .M=3, 12.");
-  EXPECT_DEATH(swiglu(device.stream(), SwiGlu{gate_up, device.zeros(DType::kI32, {3, 5})}),
-               "tensor out is i32 .3, 5., expected bf16");
+  const Tensor in = device.zeros(DType::kF32, {3, 10});
+  const auto run = [&](const Tensor& out) {
+    activate(device.stream(), {.in = in, .kind = Activation::kSilu, .out = out});
+  };
+  EXPECT_DEATH(run(device.zeros(DType::kF32, {3, 12})),
+               "tensor in is f32 .3, 10., expected f32 .M=3, F=12.");
+  EXPECT_DEATH(run(device.zeros(DType::kI32, {3, 5})), "tensor out is i32 .3, 5., expected bf16");
 }
 
 // Known answers published with the generator.
