@@ -22,7 +22,7 @@ class ComputePool {
   ComputePool(const ComputePool&) = delete;
   ComputePool& operator=(const ComputePool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return threads_; }
 
   // Runs body(index, thread) for every index in [0, count) and returns when all are done; thread is
   // in [0, threads()). Every thread begins in its own share of neighbouring indices, the same share
@@ -48,26 +48,28 @@ class ComputePool {
   using Call = void (*)(void* context, int64_t index, int thread);
 
   void run(Call call, void* context, int64_t count);
-  // The job's number in the high half, the share's next unclaimed index in the low half: one
-  // compare-and-swap both claims an index and proves that the job read before it is still the
-  // current one.
+  // Everything that a thread needs to begin with its share is in one cache line, on which the
+  // share's threads spin. The ticket holds the job's number in the high half and the share's next
+  // unclaimed index in the low half: one compare-and-swap both claims an index and proves that the
+  // job read before it is still the current one.
   struct alignas(64) Share {
     std::atomic<uint64_t> ticket{0};
+    std::atomic<Call> call{nullptr};
+    std::atomic<void*> context{nullptr};
+    std::atomic<uint64_t> end{0};
   };
   // More would only make a job dearer to post.
   static constexpr int kSharesMost = 8;
 
+  Share& share_of(int thread);
   // Claims and runs indices of the current job until none is left.
   void work(int thread);
   // The same of one share; returns how many it ran.
-  int32_t work_in(int share, int thread);
+  static int32_t work_in(Share& share, int thread);
   void serve(int thread);
 
-  int shares_ = 1;
-  std::array<Share, kSharesMost> tickets_;
-  alignas(64) std::atomic<Call> call_{nullptr};
-  std::atomic<void*> context_{nullptr};
-  std::atomic<int64_t> count_{0};
+  int threads_ = 1, shares_ = 1;
+  std::array<Share, kSharesMost> share_;
   alignas(64) std::atomic<int32_t> unfinished_{0};
   alignas(64) std::atomic<uint32_t> wake_{0};  // raised with each job; sleepers wait on it
   std::atomic<int32_t> sleepers_{0};
