@@ -46,11 +46,14 @@ struct DiffusionRequest {
   std::variant<ClassCondition, PromptCondition, EmbeddingCondition, ObservationCondition> condition;
   std::optional<int64_t> height, width;  // pixels; multiples of the model's patch in pixels
   std::optional<int64_t> frames;         // video
-  std::optional<int64_t> n;              // samples, >= 1
-  std::optional<uint64_t> seed;          // of the first sample; sample k has seed + k
-  std::optional<std::string> noise;      // counter | torch_cpu | torch_cuda
-  std::optional<FloatArray> latents;     // the noise itself: [n, channels, (frames,) h, w]
-  std::optional<std::string> solver;     // by name; absent: the model's own
+  // Samples, 1 .. 64. Those that a step and the pools do not hold together run in parts, one after
+  // the other.
+  std::optional<int64_t> n;
+  // Sample k has seed + k of torch's noise, and stream k of the seed of counter noise.
+  std::optional<uint64_t> seed;
+  std::optional<std::string> noise;   // counter | torch_cpu | torch_cuda
+  std::optional<FloatArray> latents;  // the noise itself: [n, channels, (frames,) h, w]
+  std::optional<std::string> solver;  // by name; absent: the model's own
   std::optional<int64_t> steps;
   std::vector<double> timesteps, sigmas;  // explicit; at most one of the two, and then no steps
   std::optional<double> guidance_scale;
@@ -65,22 +68,26 @@ struct DiffusionRequest {
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
-// Waits; `position` requests are before it. Posted again when that changes.
+// Waits; `position` requests are before it. Posted again when that changes; a request that runs in
+// parts may wait between them too.
 struct JobQueued {
   int64_t position = 0;
 };
 
-// The newest step that is done; see progress_interval.
+// The newest step that is done; see progress_interval. Of a request that runs in parts, the mean
+// over all samples, rounded down: it rises from 1 to `steps` once.
 struct JobStep {
   int32_t step = 0, steps = 0;  // steps done, steps in all
-  double timestep = 0;
+  double timestep = 0;          // of the last one done
 };
 
-// Samples as the last step predicts them: pixels in [0, 1], [n, (frames,) 3, h, w]. One is left out
-// while an earlier one is still being decoded: previews never hold up the denoising.
+// Samples as the last step predicts them: pixels in [0, 1], [samples, (frames,) 3, h, w]. They are
+// those that run together: all n, or those of one part. One is left out while an earlier one is
+// still being decoded: previews never hold up the denoising.
 struct JobPreview {
-  int32_t step = 0;
+  int32_t step = 0;  // steps that these samples have done
   FloatArray pixels;
+  int64_t first_sample = 0;  // which of the n is the first of them
 };
 
 // Branches of the network, over all steps, samples and guidance branches that ran; each is one of
@@ -89,9 +96,11 @@ struct PolicySummary {
   int64_t computed = 0;            // and not kept
   int64_t kept = 0;                // computed, and its output or that of its blocks was kept
   int64_t reused = 0;              // not computed: what was kept took its place
-  int64_t feature_bytes_most = 0;  // what the job held of the feature store at most
+  int64_t feature_bytes_most = 0;  // what the job held of the feature store at most, at once
 };
 
+// They follow one another: queue until the first sample is admitted, denoise until the last one has
+// taken its last step. What passes between parts is counted as denoising.
 struct JobTimings {
   double queue_seconds = 0, condition_seconds = 0, denoise_seconds = 0, decode_seconds = 0;
   double total_seconds = 0;
@@ -165,7 +174,8 @@ struct DiffusionModelSettings {
 
 // How busy a diffusion engine is at one moment.
 struct DiffusionLoad {
-  int64_t running = 0, waiting = 0;  // jobs
+  // Requests. One that runs in parts is waiting whenever its next part is not admitted yet.
+  int64_t running = 0, waiting = 0;
   int64_t job_bytes_used = 0, job_bytes_total = 0;
   int64_t feature_bytes_used = 0, feature_bytes_total = 0;  // of these, for kept outputs
 };

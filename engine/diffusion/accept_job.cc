@@ -5,6 +5,7 @@
 
 #include "engine/diffusion/accept_checks.h"
 #include "engine/diffusion/accept_condition.h"
+#include "engine/diffusion/job_parts.h"
 
 namespace tessera {
 namespace {
@@ -69,7 +70,7 @@ absl::Status set_guidance(const JobRules& rules, Job& job) {
       !status.ok()) {
     return status;
   }
-  const GuidanceJob about{static_cast<int>(job.request.n.value_or(1)), rules.facts.guided};
+  const GuidanceJob about{static_cast<int>(job.n), rules.facts.guided};
   const double scale = rules.facts.guided ? rules.default_guidance : 1;
   absl::StatusOr<std::unique_ptr<Guidance>> guidance =
       make_guidance(rules.policies, job.request, scale, about);
@@ -79,39 +80,28 @@ absl::Status set_guidance(const JobRules& rules, Job& job) {
   return absl::OkStatus();
 }
 
-absl::Status set_samples(const JobRules& rules, Job& job) {
+absl::Status set_noise(Job& job) {
   const DiffusionRequest& request = job.request;
-  const int64_t n = request.n.value_or(1);
-  absl::Status status =
-      check_between("samples", static_cast<double>(n), 1, static_cast<double>(rules.samples_max));
-  if (!status.ok()) return status;
   const std::string noise = request.noise.value_or("counter");
   const std::optional<NoiseKind> kind = noise_named(noise);
   if (!kind.has_value()) {
     return bad_request("noise is \"" + noise + "\", must be counter, torch_cpu or torch_cuda");
   }
-  if (request.latents.has_value()) {
-    status = check_finite("latents", *request.latents);
-    if (!status.ok()) return status;
-    if (static_cast<int64_t>(request.latents->values.size()) != n * job.shape.elements()) {
-      return bad_request("latents has " + std::to_string(request.latents->values.size()) +
-                         " values, the request has " + std::to_string(n * job.shape.elements()));
-    }
-  }
+  job.noise = *kind;
   job.seed = request.seed.has_value() ? *request.seed : std::random_device{}();
-  for (int64_t sample = 0; sample < n; ++sample) {
-    JobSample made;
-    made.draws.emplace(*kind, job.seed, static_cast<int32_t>(sample));
-    made.branches.resize(job.branches.size());
-    job.samples.push_back(std::move(made));
-  }
-  return absl::OkStatus();
+  if (!request.latents.has_value()) return absl::OkStatus();
+  const absl::Status status = check_finite("latents", *request.latents);
+  if (!status.ok()) return status;
+  const int64_t given = static_cast<int64_t>(request.latents->values.size());
+  const int64_t elements = job.n * job.shape.elements();
+  if (given == elements) return absl::OkStatus();
+  return bad_request("latents has " + std::to_string(given) + " values, the request has " +
+                     std::to_string(elements));
 }
 
 absl::Status set_cache_policy(const JobRules& rules, Job& job) {
   const CacheJob about{job.solver->steps().timesteps,
-                       job.request.solver.value_or(rules.default_solver),
-                       static_cast<int>(job.samples.size())};
+                       job.request.solver.value_or(rules.default_solver), static_cast<int>(job.n)};
   absl::StatusOr<std::unique_ptr<CachePolicy>> made =
       make_cache_policy(rules.policies, job.request, about);
   if (!made.ok()) return made.status();
@@ -123,12 +113,11 @@ absl::Status set_cache_policy(const JobRules& rules, Job& job) {
 
 absl::Status take_cache_policy(const JobRules& rules, Job& job) {
   plan_features(rules.policies, job);
-  const JobNeeds needs = JobLedger::needs(job);
-  job.summary.feature_bytes_most = needs.amounts.feature_blocks * kFeatureBlockRows *
-                                   rules.facts.width * static_cast<int64_t>(sizeof(float));
-  const std::string excess = needs.excess(rules.pools);
-  if (excess.empty()) return absl::OkStatus();
-  return absl::ResourceExhaustedError("the request " + excess);
+  const absl::Status status = divide(rules, job);
+  job.summary.feature_bytes_most = JobLedger::needs(job).amounts.feature_blocks *
+                                   kFeatureBlockRows * rules.facts.width *
+                                   static_cast<int64_t>(sizeof(float));
+  return status;
 }
 
 absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, DiffusionRequest request) {
@@ -143,13 +132,17 @@ absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, Diffusion
     return absl::UnimplementedError("preview_steps: this model has no decoder");
   }
   auto job = std::make_unique<Job>();
+  job->n = request.n.value_or(1);
+  status = check_between("samples", static_cast<double>(job->n), 1,
+                         static_cast<double>(rules.samples_max));
+  if (!status.ok()) return status;
   job->request = std::move(request);
   status = set_shape(rules, job->request, *job);
   if (!status.ok()) return status;
   status = set_guidance(rules, *job);
   if (!status.ok()) return status;
   status = set_condition(rules, *job);
-  if (status.ok()) status = set_samples(rules, *job);
+  if (status.ok()) status = set_noise(*job);
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Solver>> solver = rules.make_solver(job->request, job->tokens);
   if (!solver.ok()) return solver.status();
@@ -158,11 +151,6 @@ absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, Diffusion
   job->plan.solver = job->solver->needs();
   status = set_cache_policy(rules, *job);
   if (!status.ok()) return status;
-  if (job->rows() > rules.rows_max) {
-    return absl::ResourceExhaustedError("the request has " + std::to_string(job->rows()) +
-                                        " token rows, a step holds at most " +
-                                        std::to_string(rules.rows_max));
-  }
   return job;
 }
 

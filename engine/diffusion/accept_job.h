@@ -47,8 +47,8 @@ struct JobRules {
   JobPlan plan;  // of a job without cache policy; the solver's needs are the job's
 };
 
-// What the job's cache policy takes and spares, into its plan. RESOURCE_EXHAUSTED where it is more
-// than the engine has. REQUIRES: everything else of the job is set.
+// What the job's cache policy takes and spares, into its plan, and the job's parts as of divide().
+// REQUIRES: everything else of the job is set.
 absl::Status take_cache_policy(const JobRules& rules, Job& job);
 
 absl::StatusOr<std::unique_ptr<Job>> accept_job(const JobRules& rules, DiffusionRequest request);

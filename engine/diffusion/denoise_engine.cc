@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/diffusion/job_parts.h"
 #include "engine/diffusion/job_result.h"
 #include "engine/diffusion/job_start.h"
 #include "engine/diffusion/recount.h"
@@ -107,15 +108,18 @@ void DenoiseEngine::drain_inbox() {
     const std::lock_guard<std::mutex> lock(mutex_);
     arrived.swap(inbox_);
   }
-  for (std::unique_ptr<Job>& job : arrived) {
-    job->key = next_key_++;
-    // Better priorities first, else in order of arrival.
-    const auto place =
-        std::find_if(waiting_.begin(), waiting_.end(), [&job](const std::unique_ptr<Job>& other) {
-          return other->request.priority < job->request.priority;
-        });
-    waiting_.insert(place, std::move(job));
+  while (!arrived.empty()) {
+    arrived.front()->key = next_key_++;
+    line_up(arrived, arrived.begin());
   }
+}
+
+void DenoiseEngine::line_up(Jobs& from, Jobs::iterator job) {
+  const int32_t priority = (*job)->request.priority;
+  const auto place = std::find_if(
+      waiting_.begin(), waiting_.end(),
+      [&](const std::unique_ptr<Job>& other) { return other->request.priority < priority; });
+  waiting_.splice(place, from, job);
 }
 
 void DenoiseEngine::take_cancels() {
@@ -142,9 +146,9 @@ void DenoiseEngine::expire_deadlines() {
     for (auto job = jobs->begin(); job != jobs->end();) {
       const std::unique_ptr<Job>& at = *job++;
       if (at->request.deadline.has_value() && *at->request.deadline <= now) {
-        fail(*at,
-             absl::DeadlineExceededError("the deadline passed after " + std::to_string(at->step) +
-                                         " of " + std::to_string(at->steps()) + " steps"));
+        fail(*at, absl::DeadlineExceededError("the deadline passed after " +
+                                              std::to_string(steps_in_all(*at, at->step)) + " of " +
+                                              std::to_string(at->steps()) + " steps"));
       }
     }
   }
@@ -154,8 +158,10 @@ void DenoiseEngine::expire_deadlines() {
 void DenoiseEngine::admit_waiting() {
   while (!waiting_.empty() && ledger_.admit(*waiting_.front())) {
     Job& job = *waiting_.front();
-    job.admitted = Clock::now();
-    job.timings.queue_seconds = seconds_between(job.submitted, job.admitted);
+    if (job.in_first_part()) {
+      job.admitted = Clock::now();
+      job.timings.queue_seconds = seconds_between(job.submitted, job.admitted);
+    }
     encoding_.splice(encoding_.end(), waiting_, waiting_.begin());
   }
   int64_t position = 0;
@@ -181,8 +187,11 @@ void DenoiseEngine::start_encoded() {
       if (rows != nullptr && rows != &branch.prompt) branch.prompt = *rows;
     }
     if (!encoded) continue;
-    job.given_seconds = level;
-    job.timings.condition_seconds = seconds_between(job.admitted, Clock::now());
+    // Between its parts a job keeps what it has been given.
+    job.given_seconds = std::max(job.given_seconds, level);
+    if (job.in_first_part()) {
+      job.timings.condition_seconds = seconds_between(job.admitted, Clock::now());
+    }
     running_.splice(running_.end(), encoding_, at);
     const absl::Status status = start_job(*parts_.worker, parts_.rules.facts, job);
     if (!status.ok()) fail(job, status);
@@ -281,23 +290,26 @@ void DenoiseEngine::retire_to(size_t left) {
 
 // The job has taken its step, and none since if it was the last or one that shows.
 void DenoiseEngine::finish_step(Job& job, int step) {
-  const int done = step + 1;
-  if (!job.told_step.has_value() || done == job.steps() ||
-      retired_ >= *job.told_step + job.request.progress_interval) {
-    job.sink->post(JobStep{done, job.steps(), job.solver->steps().timesteps[step]});
-    job.told_step = retired_;
+  const int done = step + 1, in_all = steps_in_all(job, done);
+  if (in_all > job.told_steps && (!job.told_at.has_value() || in_all == job.steps() ||
+                                  retired_ >= *job.told_at + job.request.progress_interval)) {
+    job.sink->post(JobStep{in_all, job.steps(), job.solver->steps().timesteps[in_all - 1]});
+    job.told_steps = in_all;
+    job.told_at = retired_;
   }
   if (previews_after(job, done) && job.previews_left == 0) show(job);
   if (done == job.steps()) complete(job);
 }
 
 void DenoiseEngine::show(Job& job) {
-  job.preview = {job.step, {pixel_shape(parts_.rules, job), {}}};
-  job.previews_left = job.samples.size();
-  std::vector<std::vector<float>> latents(job.samples.size(),
-                                          std::vector<float>(job.shape.elements()));
+  const std::vector<JobSample>& samples = job.samples;
+  job.previews_left = samples.size();
+  job.preview = {job.step,
+                 {pixel_shape(parts_.rules, job, static_cast<int64_t>(samples.size())), {}},
+                 samples.front().index};
+  std::vector<std::vector<float>> latents(samples.size(), std::vector<float>(job.shape.elements()));
   for (size_t which = 0; which < latents.size(); ++which) {
-    parts_.worker->download(job.samples[which].branches[0].output_offset, latents[which]);
+    parts_.worker->download(samples[which].branches[0].output_offset, latents[which]);
   }
   parts_.worker->wait();
   for (std::vector<float>& sample : latents) {
@@ -308,15 +320,21 @@ void DenoiseEngine::show(Job& job) {
 // The latents leave the pools at once, so that the next job can be admitted while they are decoded.
 void DenoiseEngine::complete(Job& job) {
   const int64_t elements = job.shape.elements();
-  const int64_t n = static_cast<int64_t>(job.samples.size());
+  const auto place = std::find_if(running_.begin(), running_.end(),
+                                  [&job](const auto& other) { return other.get() == &job; });
   JobResult& result = job.result;
-  result.values.values.resize(n * elements);
-  for (int64_t which = 0; which < n; ++which) {
-    parts_.worker->download(job.samples[which].latents,
-                            std::span(result.values.values).subspan(which * elements, elements));
+  result.values.values.resize(job.n * elements);
+  for (const JobSample& sample : job.samples) {
+    parts_.worker->download(
+        sample.latents, std::span(result.values.values).subspan(sample.index * elements, elements));
   }
   parts_.worker->wait();
   ledger_.release(job);
+  if (job.samples_after_part() > 0) {
+    begin_part(job, job.samples.back().index + 1);
+    line_up(running_, place);
+    return;
+  }
   job.denoised = Clock::now();
   job.timings.denoise_seconds =
       seconds_between(job.admitted, job.denoised) - job.timings.condition_seconds;
@@ -332,13 +350,11 @@ void DenoiseEngine::complete(Job& job) {
     return;
   }
   const std::vector<float> latents = std::move(result.values.values);
-  for (int64_t which = 0; which < n; ++which) {
+  for (int64_t which = 0; which < job.n; ++which) {
     const auto begin = latents.begin() + which * elements;
     parts_.decoder->start({job.key, 0, {begin, begin + elements}, job.shape});
   }
-  result.values = {pixel_shape(parts_.rules, job), {}};
-  const auto place = std::find_if(running_.begin(), running_.end(),
-                                  [&job](const auto& other) { return other.get() == &job; });
+  result.values = {pixel_shape(parts_.rules, job, job.n), {}};
   decoding_.splice(decoding_.end(), running_, place);
 }
 
@@ -346,7 +362,7 @@ void DenoiseEngine::take_decoded() {
   DecodeWorker::Decoded decoded;
   while (parts_.decoder != nullptr && parts_.decoder->poll(decoded)) {
     Job* job = nullptr;
-    for (Jobs* const jobs : {&running_, &decoding_}) {
+    for (Jobs* const jobs : {&waiting_, &encoding_, &running_, &decoding_}) {
       for (const std::unique_ptr<Job>& other : *jobs) {
         if (other->key == decoded.key) job = other.get();
       }
@@ -357,7 +373,7 @@ void DenoiseEngine::take_decoded() {
     values.insert(values.end(), decoded.pixels.begin(), decoded.pixels.end());
     if (decoded.step > 0) {
       if (--job->previews_left == 0) job->sink->post(std::move(job->preview));
-    } else if (++job->decoded == job->samples.size()) {
+    } else if (++job->decoded == job->n) {
       finish(*job);
     }
   }
@@ -417,7 +433,12 @@ void DenoiseEngine::publish_load() {
 }
 
 double DenoiseEngine::predicted_seconds_left(const Job& job) const {
-  return pace_ * parts_.cost->predict(mean_step_shape(job)) * (job.steps() - job.step);
+  const auto seconds_from = [&](int step) {
+    return pace_ * parts_.cost->predict(mean_step_shape(job, step)) * (job.steps() - step);
+  };
+  const double parts_after =
+      static_cast<double>(job.samples_after_part()) / static_cast<double>(job.samples.size());
+  return seconds_from(job.step) + parts_after * seconds_from(0);
 }
 
 }  // namespace tessera

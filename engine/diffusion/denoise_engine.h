@@ -76,6 +76,7 @@ class DenoiseEngine final : public DiffusionEngine {
   void run();
   bool wait_for_work();
   void drain_inbox();
+  void line_up(Jobs& from, Jobs::iterator job);  // at the end of the queue of its priority
   void take_cancels();
   void expire_deadlines();
   void admit_waiting();
@@ -86,8 +87,8 @@ class DenoiseEngine final : public DiffusionEngine {
   size_t flights_within(double seconds) const;
   void retire_to(size_t left);  // the oldest steps, until so many are in flight
   void finish_step(Job& job, int step);
-  void show(Job& job);  // starts the decoding of a preview
-  void complete(Job& job);
+  void show(Job& job);      // starts the decoding of a preview
+  void complete(Job& job);  // its part: the next one lines up, or the samples are decoded
   void take_decoded();
   void finish(Job& job);
   void fail(Job& job, const absl::Status& status);

@@ -62,7 +62,7 @@ void DenoiseStep::wait() {
   worker_.stream().wait(end_);
   for (size_t which = 0; which < comparison_.samples.size(); ++which) {
     const Sample& sample = *comparison_.samples[which];
-    sample.job->guidance->observe(static_cast<int>(sample.index), sample.job->step,
+    sample.job->guidance->observe(sample.held().index, sample.job->step,
                                   Probes::products(comparison_.sums, which));
   }
   comparison_.samples.clear();
@@ -144,7 +144,7 @@ void DenoiseStep::ask_before(int block) {
   std::span<const RangeChange> rest = changes;
   for (Sample* sample : asking) {
     sample->verdicts->answer(
-        sample->job->cache->decide({.sample = static_cast<int>(sample->index),
+        sample->job->cache->decide({.sample = sample->held().index,
                                     .step = sample->job->step,
                                     .cut = sample->verdicts->open_cut(),
                                     .branches = rest.first(sample->segments)}));
@@ -161,8 +161,7 @@ void DenoiseStep::compare_answers() {
   for (const Sample& sample : samples_) {
     const Job& job = *sample.job;
     if (sample.segments < 2) continue;
-    const std::optional<GuidanceSpace> space =
-        job.guidance->probe(static_cast<int>(sample.index), job.step);
+    const std::optional<GuidanceSpace> space = job.guidance->probe(sample.held().index, job.step);
     if (!space.has_value()) continue;
     const JobSample& held = sample.held();
     AnswerPair pair{held.branches[0].output_offset, held.branches[1].output_offset,
@@ -188,7 +187,8 @@ void DenoiseStep::settle(const Sample& sample) {
 // What the job did, to its summary and trace and to the report.
 void DenoiseStep::tell(Job& job, std::span<const Sample> samples) {
   const std::vector<CacheSite>& sites = rules_.policies.network.sites;
-  std::string trace;
+  const size_t step = static_cast<size_t>(job.step);
+  if (job.request.trace && job.trace.size() <= step) job.trace.emplace_back();
   for (const Sample& sample : samples) {
     const auto segments = static_cast<int64_t>(sample.segments);
     for (int site = 0; site < rules_.sites; ++site) {
@@ -207,10 +207,10 @@ void DenoiseStep::tell(Job& job, std::span<const Sample> samples) {
     std::string letters(rules_.sites, 'C');
     if (sample.verdicts.has_value()) letters = sample.verdicts->letters();
     if (sample.segments < job.branches.size()) letters += ":c";
-    if (!trace.empty()) trace += ' ';
-    trace += letters;
+    std::string& words = job.trace[step];
+    if (!words.empty()) words += ' ';
+    words += letters;
   }
-  if (job.request.trace) job.trace.push_back(trace);
 }
 
 // Combinations of all jobs at the same place of their lists go in one call: they touch different

@@ -41,7 +41,7 @@ class DenoiseStep {
  private:
   struct Sample {
     Job* job;
-    size_t index;                          // in the job
+    size_t index;                          // in the part
     size_t first_segment, segments;        // in the plan: one per guidance branch that runs
     std::optional<StepVerdicts> verdicts;  // absent: everything computes
     JobSample& held() const { return job->samples[index]; }

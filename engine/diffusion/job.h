@@ -44,7 +44,7 @@ struct SampleBranch {
 };
 
 struct JobSample {
-  uint64_t seed = 0;
+  int index = 0;  // in the request; what is drawn and decided for it goes by this
   // Ranges of the float pool; kNone where the solver has no need.
   int64_t latents = FloatPool::kNone, output = FloatPool::kNone, noise = FloatPool::kNone,
           denoised = FloatPool::kNone, history[2] = {FloatPool::kNone, FloatPool::kNone};
@@ -76,16 +76,20 @@ struct Job {
   std::shared_ptr<BranchRecord> record;  // or null: filled as the job runs
   JobPlan plan;
   std::vector<JobBranch> branches;  // 1, or conditional and unconditional
-  std::vector<JobSample> samples;
-  std::vector<float> extra;  // further scalar conditions of the network
+  int64_t n = 1;                    // samples of the request
+  int64_t part_samples_max = 1;     // of these, how many run together at most
+  std::vector<JobSample> samples;   // of the part that runs; see job_parts.h
+  std::vector<float> extra;         // further scalar conditions of the network
   uint64_t seed = 0;
+  NoiseKind noise = NoiseKind::kCounter;
 
-  int step = 0;  // steps done
+  int step = 0;  // steps done, of this part
   double given_seconds = 0;
   int64_t key = 0;
   int64_t told_position = -1;
-  std::optional<Clock::time_point> told_step;  // when one was told last
-  size_t decoded = 0;                          // samples
+  int told_steps = 0;
+  std::optional<Clock::time_point> told_at;  // when these were
+  int64_t decoded = 0;                       // samples
   Clock::time_point submitted, admitted, denoised;
   JobTimings timings;
   PolicySummary summary;
@@ -98,9 +102,11 @@ struct Job {
   FeatureSizes feature_sizes(size_t branch) const {
     return {tokens, plan.has_context ? branches[branch].keys() : 0};
   }
+  bool in_first_part() const { return samples.front().index == 0; }
+  int64_t samples_after_part() const { return n - samples.back().index - 1; }
   // Branches that run in the next step: those of guidance leave for good when it ends.
   size_t running_branches(size_t sample) const {
-    return branches.size() > 1 && guidance->guides(static_cast<int>(sample), step) ? 2 : 1;
+    return branches.size() > 1 && guidance->guides(samples[sample].index, step) ? 2 : 1;
   }
   int64_t segments() const {
     return static_cast<int64_t>(samples.size()) * static_cast<int64_t>(branches.size());

@@ -15,7 +15,7 @@ void restore_units(const LinearNormalizer& normalizer, std::vector<float>& actio
 }  // namespace
 
 FloatArray latents_of(const JobRules& rules, const Job& job, std::vector<float> latents) {
-  FloatArray made{{static_cast<int64_t>(job.samples.size())}, std::move(latents)};
+  FloatArray made{{job.n}, std::move(latents)};
   const bool acts = rules.policy.has_value();
   if (acts && !job.request.latents_only) restore_units(rules.policy->action, made.values);
   if (!acts) made.shape.push_back(job.shape.channels);
@@ -25,8 +25,8 @@ FloatArray latents_of(const JobRules& rules, const Job& job, std::vector<float> 
   return made;
 }
 
-std::vector<int64_t> pixel_shape(const JobRules& rules, const Job& job) {
-  std::vector<int64_t> shape = {static_cast<int64_t>(job.samples.size())};
+std::vector<int64_t> pixel_shape(const JobRules& rules, const Job& job, int64_t samples) {
+  std::vector<int64_t> shape = {samples};
   if (rules.facts.video) shape.push_back(job.shape.frames);
   shape.push_back(kColors);
   shape.push_back(int64_t{job.shape.height} * rules.pixels_per_latent);

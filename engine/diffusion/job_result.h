@@ -7,11 +7,11 @@
 
 namespace tessera {
 
-// `latents` of all samples, one after the other, with their shape; actions in the units of the data
-// unless the request wants latents.
+// `latents` of all samples of the request, one after the other, with their shape; actions in the
+// units of the data unless the request wants latents.
 FloatArray latents_of(const JobRules& rules, const Job& job, std::vector<float> latents);
 
-// The shape of the pixels of all samples.
-std::vector<int64_t> pixel_shape(const JobRules& rules, const Job& job);
+// The shape of the pixels of so many samples.
+std::vector<int64_t> pixel_shape(const JobRules& rules, const Job& job, int64_t samples);
 
 }  // namespace tessera

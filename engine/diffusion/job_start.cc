@@ -14,11 +14,10 @@ absl::Status start_job(DenoiseWorker& worker, const DenoiserFacts& facts, Job& j
                      facts.condition_first_key, branch.context_store);
   }
   const int64_t elements = job.shape.elements();
-  for (size_t which = 0; which < job.samples.size(); ++which) {
-    JobSample& sample = job.samples[which];
+  for (JobSample& sample : job.samples) {
     std::vector<float> noise(elements);
     if (job.request.latents.has_value()) {
-      const float* const given = job.request.latents->values.data() + which * elements;
+      const float* const given = job.request.latents->values.data() + sample.index * elements;
       std::copy(given, given + elements, noise.begin());
     } else {
       sample.draws->draw(NoisePurpose::kLatents, 0, noise);

@@ -12,6 +12,7 @@ absl::Status make_recording(const JobRules& rules, Job& job) {
   if (job.cache != nullptr) {
     return absl::InvalidArgumentError("policies: a run that is recorded takes no cache policy");
   }
+  job.n = 1;  // the others would be run for nobody
   auto record = std::make_shared<BranchRecord>();
   record->checkpoint = network.fingerprint;
   record->solver = job.request.solver.value_or(rules.default_solver);

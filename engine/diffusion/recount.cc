@@ -37,11 +37,13 @@ class Recount {
       if (branch.context_store < 0) continue;
       context_.add(branch.context_store, round_up(branch.keys(), FloatPool::kAlign));
     }
+    check_part(job);
     for (size_t which = 0; which < job.samples.size(); ++which) count_sample(job, which);
     if (job.step >= job.steps()) fail(job, "is past its last step");
   }
 
   void other(const Job& job) {
+    check_part(job);
     bool holds = false;
     for (const JobBranch& branch : job.branches) {
       holds |= !branch.pages.empty() || branch.context_store >= 0;
@@ -67,6 +69,18 @@ class Recount {
  private:
   void fail(const Job& job, const std::string& what) {
     broken_.push_back(absl::StrCat("job ", job.request.id, " ", what));
+  }
+
+  // Its samples follow one another, and are as many as fit at most.
+  void check_part(const Job& job) {
+    int64_t next = job.samples.front().index;
+    for (const JobSample& sample : job.samples) {
+      if (sample.index != next++) fail(job, absl::StrCat("has sample ", sample.index, " twice"));
+    }
+    const auto count = static_cast<int64_t>(job.samples.size());
+    if (next > job.n || count > job.part_samples_max) {
+      fail(job, absl::StrCat("runs ", count, " samples up to ", next, " of ", job.n));
+    }
   }
 
   void count_sample(const Job& job, size_t which) {

@@ -69,11 +69,11 @@ StepShape step_shape(const Job& job) {
   return shape_of_share(job, shares.empty() ? 1 : shares[job.step]);
 }
 
-StepShape mean_step_shape(const Job& job) {
+StepShape mean_step_shape(const Job& job, int from) {
   const std::vector<double>& shares = job.plan.compute_share;
   if (shares.empty()) return shape_of_share(job, 1);
-  const double sum = std::accumulate(shares.begin() + job.step, shares.end(), 0.0);
-  return shape_of_share(job, sum / (job.steps() - job.step));
+  const double sum = std::accumulate(shares.begin() + from, shares.end(), 0.0);
+  return shape_of_share(job, sum / (job.steps() - from));
 }
 
 CombineEntry guided_output(const Job& job, size_t sample) {

@@ -15,8 +15,8 @@ StepShape segment_shape(int64_t rows, int64_t meeting, int64_t context, int64_t 
 // What the next step computes, as far as it is known before: less by the share of the network's
 // branches that its cache policy reuses.
 StepShape step_shape(const Job& job);
-// The mean of the steps that are left.
-StepShape mean_step_shape(const Job& job);
+// The mean of the steps from this one on.
+StepShape mean_step_shape(const Job& job, int from);
 
 // The network's answer after guidance, to the sample's output.
 CombineEntry guided_output(const Job& job, size_t sample);

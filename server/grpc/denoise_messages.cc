@@ -143,7 +143,9 @@ void DenoiseMessages::next(v1::DenoiseEvent& out) {
   if (const auto* result = std::get_if<JobResult>(&*event_)) return next_of(*result, out);
   if (const auto* preview = std::get_if<JobPreview>(&*event_)) {
     next_part(preview->pixels, /*pixels=*/true, *out.mutable_preview());
-    out.mutable_preview()->set_step(preview->step);
+    v1::OutputChunk& part = *out.mutable_preview();
+    part.set_sample(part.sample() + static_cast<int32_t>(preview->first_sample));
+    part.set_step(preview->step);
     if (output_ < outputs_of(preview->pixels, true).count) return;
   } else if (const auto* queued = std::get_if<JobQueued>(&*event_)) {
     out.mutable_queued()->set_position(queued->position);

@@ -29,6 +29,8 @@ struct RigOptions {
   DType dtype = DType::kF32;
   DeviceSettings device;
   double step_time_target_seconds = 0;
+  bool threaded = true;  // false: the test calls pass()
+  DiffusionObserver* observer = nullptr;
   std::map<std::string, UpdateSchedule> schedules;  // as they lie with the checkpoint
 };
 
@@ -55,6 +57,8 @@ inline std::unique_ptr<DenoiseEngine> make_engine(const std::string& name, const
                                                   CacheModel* network = nullptr) {
   constexpr int64_t kConditionRows = 64;
   DenoiseEngineParts parts;
+  parts.threaded = options.threaded;
+  parts.observer = options.observer;
   const auto device = *Device::get(options.device);
   const auto folder = *DiffusersFolder::open(diffusion_folder(name));
   parts.pools = {.floats = options.pool_floats,
@@ -126,7 +130,13 @@ class CollectedJob final : public DiffusionSink {
  public:
   void post(DiffusionEvent event) override {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (const auto* queued = std::get_if<JobQueued>(&event)) {
+      EXPECT_TRUE(positions_.empty() || queued->position != positions_.back());
+      positions_.push_back(queued->position);
+    }
     if (const auto* step = std::get_if<JobStep>(&event)) {
+      EXPECT_GT(step->step, steps_);
+      EXPECT_LE(step->step, step->steps);
       steps_ = step->step;
       told_.push_back(step->step);
     }
@@ -157,6 +167,11 @@ class CollectedJob final : public DiffusionSink {
     result();
     return told_;
   }
+  // The positions in the queue that it was told until the end.
+  const std::vector<int64_t>& positions() {
+    result();
+    return positions_;
+  }
   absl::Status status() {
     result();
     return status_;
@@ -166,6 +181,7 @@ class CollectedJob final : public DiffusionSink {
     changed_.wait(lock, [&] { return steps_ >= step || ends_ > 0; });
   }
   int ends() const { return ends_; }
+  int steps_told() const { return steps_; }
 
  private:
   std::mutex mutex_;
@@ -174,6 +190,7 @@ class CollectedJob final : public DiffusionSink {
   std::vector<JobPreview> previews_;
   absl::Status status_;
   std::vector<int> told_;
+  std::vector<int64_t> positions_;
   int steps_ = 0, ends_ = 0;
 };
 

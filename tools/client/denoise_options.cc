@@ -80,7 +80,7 @@ void add_denoising(DenoiseOptions& o, v1::Denoising& d, Pending& pending,
     d.set_samples(v);
     o.samples = v;
   });
-  rows.push_back({"-n", "N", "results, of seed, seed + 1, ...", samples});
+  rows.push_back({"-n", "N", "results, 1 to 64, each from noise of its own", samples});
   rows.push_back({"--noise", "NAME", "counter, or torch_cpu or torch_cuda: the numbers of torch",
                   with_text([&](const std::string& text) { d.set_noise(text); })});
   rows.push_back(

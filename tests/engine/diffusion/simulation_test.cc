@@ -1,6 +1,7 @@
-// Thousands of random jobs in one engine: random arrivals, sizes, policies, cancels, deadlines and
-// failures. After every step the pools are recounted; everybody hears exactly one end; who finishes
-// has the bits that they have alone.
+// Thousands of random jobs in one engine: random arrivals, sizes, samples, policies, cancels,
+// deadlines and failures. After every step the pools are recounted; everybody hears exactly one
+// end; who finishes has the bits that they have alone in an engine that holds all their samples at
+// once.
 #include <cstdio>
 #include <random>
 
@@ -22,18 +23,23 @@ constexpr int kJobs = 10000;
 #endif
 
 constexpr int64_t kRowsMax = 160;
+constexpr int64_t kSamplesMost = 8;
 
 class RowsWatch final : public DiffusionObserver {
  public:
+  // Of an engine that holds so many times as much as the one that is simulated.
+  explicit RowsWatch(int64_t times) : times(times) {}
+
   void on_denoise(const DenoiseReport& report) override {
     EXPECT_GE(report.jobs, 1);
-    EXPECT_LE(report.rows, kRowsMax);
+    EXPECT_LE(report.rows, times * kRowsMax);
     ++steps;
     together += report.jobs;
     reused += report.reused;
   }
   void on_job_end(const JobTimings&, const std::string& outcome) override { ++outcomes[outcome]; }
 
+  const int64_t times;
   int64_t steps = 0, together = 0, reused = 0;
   std::map<std::string, int> outcomes;
 };
@@ -42,18 +48,19 @@ std::unique_ptr<DenoiseEngine> make_engine(RowsWatch& watch, std::atomic<int>& r
   DenoiseEngineParts parts;
   parts.threaded = false;
   parts.observer = &watch;
-  parts.pools = {.floats = 16384,
-                 .modulation_slots = 16,
-                 .condition_pages = 24,
-                 .context_rows = 256,
-                 .feature_blocks = 200};
+  parts.pools = {.floats = watch.times * 16384,
+                 .modulation_slots = watch.times * 16,
+                 .condition_pages = watch.times * 24,
+                 .context_rows = watch.times * 256,
+                 .feature_blocks = watch.times * 200};
+  const int64_t rows_max = watch.times * kRowsMax, segments_max = parts.pools.modulation_slots;
   DeviceSettings device;
   device.threads = 1;
   parts.worker = *DenoiseWorker::create(
       *Device::get(device),
       [&refusals](Region&) { return std::make_unique<FakeDenoiser>(refusals); }, DType::kF32,
-      {.rows_max = kRowsMax,
-       .segments_max = 16,
+      {.rows_max = static_cast<int>(rows_max),
+       .segments_max = static_cast<int>(segments_max),
        .condition_rows = FakeDenoiser::kPromptTokens,
        .pool_floats = parts.pools.floats,
        .feature_blocks = parts.pools.feature_blocks,
@@ -61,7 +68,7 @@ std::unique_ptr<DenoiseEngine> make_engine(RowsWatch& watch, std::atomic<int>& r
        .context_rows = parts.pools.context_rows});
   parts.cost =
       std::make_unique<CostModel>(std::vector<CostModel::Knot>{{1, 1e-6}, {160, 1e-4}}, 0.0, 0.0);
-  parts.limits = {.rows_max = kRowsMax, .segments_max = 16, .cost = parts.cost.get()};
+  parts.limits = {.rows_max = rows_max, .segments_max = segments_max, .cost = parts.cost.get()};
   parts.settings.queue_requests_max = 64;
   JobRules& rules = parts.rules;
   rules.model_name = "fake";
@@ -69,8 +76,8 @@ std::unique_ptr<DenoiseEngine> make_engine(RowsWatch& watch, std::atomic<int>& r
   rules.facts = rules.denoiser->facts();
   rules.sites = static_cast<int64_t>(rules.denoiser->sites().size());
   rules.default_shape = {FakeDenoiser::kChannels, 1, 4, 4};
-  rules.rows_max = kRowsMax;
-  rules.segments_max = 16;
+  rules.rows_max = rows_max;
+  rules.segments_max = segments_max;
   rules.pools = parts.pools;
   rules.plan.has_pages = rules.plan.has_context = true;
   rules.policies = {&builtin().cache_policies, &builtin().guidance_policies,
@@ -97,7 +104,7 @@ class RandomRequests {
     request.id = "job " + std::to_string(count_++);
     request.height = 2 + 2 * below(4);
     request.width = 2 + 2 * below(4);
-    if (chance(30)) request.n = 1 + below(3);
+    if (chance(30)) request.n = 1 + below(kSamplesMost);
     request.steps = 1 + below(8);
     request.seed = random_();
     request.trace = true;
@@ -172,7 +179,7 @@ struct Live {
 };
 
 void expect_the_same_alone(const Live& live) {
-  RowsWatch watch;
+  RowsWatch watch(kSamplesMost);
   std::atomic<int> refusals{0};
   const auto engine = make_engine(watch, refusals);
   DiffusionRequest request = live.request;
@@ -182,15 +189,24 @@ void expect_the_same_alone(const Live& live) {
   ASSERT_EQ(alone->ends(), 1);
   EXPECT_EQ(alone->result().values.values, live.job->result().values.values) << live.request.id;
   EXPECT_EQ(alone->result().trace, live.job->result().trace) << live.request.id;
+  EXPECT_EQ(watch.steps, *live.request.steps) << live.request.id;
+}
+
+// Whether its rows under the condition alone are more than a step holds.
+bool needs_parts(const DiffusionRequest& request) {
+  const int64_t keys = std::get<EmbeddingCondition>(request.condition).prompt.shape[0];
+  const int64_t tokens =
+      *request.height * *request.width / (FakeDenoiser::kPatch * FakeDenoiser::kPatch);
+  return request.n.value_or(1) * (tokens + keys) > kRowsMax;
 }
 
 TEST(DiffusionSimulation, KeepsEveryRule) {
-  RowsWatch watch;
+  RowsWatch watch(1);
   std::atomic<int> refusals{0};
   const auto engine = make_engine(watch, refusals);
   RandomRequests random(17);
   std::vector<Live> live;
-  int64_t submitted = 0, accepted = 0, refused = 0, finished = 0, passes = 0;
+  int64_t submitted = 0, accepted = 0, refused = 0, finished = 0, passes = 0, in_parts = 0;
   while (submitted < kJobs || !live.empty()) {
     // Bursts and lulls.
     const int64_t arrivals = submitted >= kJobs ? 0 : passes / 200 % 3 == 2 ? 0 : random.below(3);
@@ -221,9 +237,9 @@ TEST(DiffusionSimulation, KeepsEveryRule) {
         continue;
       }
       ASSERT_EQ(live[at].job->ends(), 1);
-      if (live[at].job->status().ok() && ++finished % (kJobs / 100) == 0) {
-        expect_the_same_alone(live[at]);
-      }
+      const bool done = live[at].job->status().ok();
+      if (done && needs_parts(live[at].request)) ++in_parts;
+      if (done && ++finished % (kJobs / 100) == 0) expect_the_same_alone(live[at]);
       live.erase(live.begin() + static_cast<std::ptrdiff_t>(at));
     }
     ASSERT_LT(++passes, 40 * kJobs) << "somebody never ends";
@@ -234,14 +250,15 @@ TEST(DiffusionSimulation, KeepsEveryRule) {
   for (const auto& [outcome, count] : watch.outcomes) ends += count;
   EXPECT_EQ(ends, accepted);
   EXPECT_GT(finished, kJobs / 2);
+  EXPECT_GT(in_parts, kJobs / 200);
   for (const char* outcome : {"cancelled", "deadline", "error"}) {
     EXPECT_GT(watch.outcomes[outcome], kJobs / 1000) << outcome;
   }
   EXPECT_GT(watch.reused, 0);
   std::printf(
-      "jobs %ld accepted %ld refused %ld finished %ld cancelled %d late %d failed %d, "
-      "steps %ld with %.1f jobs each\n",
-      submitted, accepted, refused, finished, watch.outcomes["cancelled"],
+      "jobs %ld accepted %ld refused %ld finished %ld (in parts %ld) cancelled %d late %d "
+      "failed %d, steps %ld with %.1f jobs each\n",
+      submitted, accepted, refused, finished, in_parts, watch.outcomes["cancelled"],
       watch.outcomes["deadline"], watch.outcomes["error"], watch.steps,
       static_cast<double>(watch.together) / static_cast<double>(watch.steps));
 }

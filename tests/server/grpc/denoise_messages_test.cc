@@ -119,11 +119,12 @@ TEST(DenoiseMessages, LatentsAreTensorsEvenWithThreeChannels) {
   EXPECT_EQ(events[0].result().content_type(), "application/x-tensor-f32");
 }
 
-TEST(DenoiseMessages, PreviewsTellTheirStep) {
-  const auto events = wire(JobPreview{7, counted({2, 3, 4, 4})}, DiffusionWork::kImage, true);
+TEST(DenoiseMessages, PreviewsTellTheirStepAndSamples) {
+  const auto events = wire(JobPreview{7, counted({2, 3, 4, 4}), 3}, DiffusionWork::kImage, true);
   ASSERT_EQ(events.size(), 2u);
   for (const auto& event : events) EXPECT_EQ(event.preview().step(), 7);
-  EXPECT_EQ(events[1].preview().sample(), 1);
+  EXPECT_EQ(events[0].preview().sample(), 3);
+  EXPECT_EQ(events[1].preview().sample(), 4);
 }
 
 TEST(DenoiseMessages, ActionsAreNumbers) {

@@ -25,12 +25,13 @@ std::string folder(const std::string& name) {
   return TESSERA_SOURCE_DIR "/tests/golden/diffusion/" + name;
 }
 
-// A daemon that serves nothing but these, in f32.
-Daemon daemon_with(const std::vector<std::string>& models) {
+// A daemon that serves nothing but these, in f32 and with these settings.
+Daemon daemon_with(const std::vector<std::string>& models, const std::string& settings = "") {
   Daemon daemon;
   daemon.command.erase(daemon.command.begin() + 1, daemon.command.begin() + 3);
   std::string list;
-  for (const std::string& model : models) list += "{path: '" + folder(model) + "', dtype: f32}, ";
+  for (const std::string& model : models)
+    list += "{path: '" + folder(model) + "', dtype: f32" + settings + "}, ";
   daemon.command.insert(daemon.command.end(), {"--set", "diffusion_models=[" + list + "]"});
   return daemon;
 }
@@ -177,6 +178,48 @@ TEST(DiffusionDaemon, TellsWhatWasReusedAndShowsPreviews) {
     if (line.label("decision") == "reused") reused += std::stod(line.value);
   }
   EXPECT_GT(reused, 0);
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(), 0);
+}
+
+// A step of this daemon holds two guided samples.
+TEST(DiffusionDaemon, MoreSamplesThanAStepHoldsAreOneRequest) {
+  const TemporaryFolder place;
+  const std::string at = place.path().string();
+  const Daemon daemon = daemon_with({"dit"}, ", rows_max: 64");
+  ChildProcess server(daemon.command);
+  ASSERT_TRUE(server.wait_for_err("ready: dit")) << server.err();
+  const auto image = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"--class", "3",        "--steps",
+                                          "6",       "--noise",  "torch_cpu",
+                                          "--raw",   "--policy", "first_block_cache:threshold=1.2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return client(daemon, "image", arguments);
+  };
+  ChildProcess five(image({"-n", "5", "--seed", "7", "--json", "--out", at + "/all.png"}));
+  ASSERT_EQ(five.wait(), 0) << five.err();
+  std::istringstream lines(five.out());
+  int step = 0, completed = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const Json event = Json::parse(line);
+    completed += event["event"] == "completed";
+    if (event["event"] != "step") continue;
+    EXPECT_GT(event["step"], step);
+    EXPECT_EQ(event["steps"], 6);
+    step = event["step"];
+  }
+  EXPECT_EQ(step, 6);
+  EXPECT_EQ(completed, 1);
+  for (int sample = 0; sample < 5; ++sample) {
+    ChildProcess one(image({"--seed", std::to_string(7 + sample), "--out", at + "/one.png"}));
+    ASSERT_EQ(one.wait(), 0) << one.err();
+    const std::vector<float> got = read_npy(at + "/all-" + std::to_string(sample) + ".npy");
+    EXPECT_GT(got.size(), 0u);
+    EXPECT_EQ(got, read_npy(at + "/one.npy")) << "sample " << sample;
+  }
+  ChildProcess many(image({"-n", "65"}));
+  EXPECT_EQ(many.wait(), 1);
+  EXPECT_THAT(many.err(), HasSubstr("denoising.samples is 65, must be in [1, 64]"));
   server.signal(SIGTERM);
   EXPECT_EQ(server.wait(), 0);
 }
