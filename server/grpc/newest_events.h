@@ -14,8 +14,8 @@ namespace tessera {
 
 class NewestEvents {
  public:
-  // The bound in bytes is for streams of text; results of jobs are bounded by what an engine
-  // admits.
+  // The bound in bytes is for streams of text; results of jobs are bounded by the samples that a
+  // request may have.
   explicit NewestEvents(size_t /*bytes_max*/) {}
 
   // Always true: it fits.
