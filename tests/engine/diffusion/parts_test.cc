@@ -262,8 +262,8 @@ TEST(DiffusionParts, ACancelInAnyPartLeavesNothing) {
 TEST(DiffusionParts, ADeadlineCountsAllParts) {
   const auto engine = make_dit_engine(small_steps(2));
   // The rig predicts 6 ms for a step of two samples.
-  DiffusionRequest request = request_of("two", 2, 50);
-  request.deadline = Clock::now() + std::chrono::milliseconds(800);
+  DiffusionRequest request = request_of("two", 2, 500);
+  request.deadline = Clock::now() + std::chrono::seconds(6);
   const auto two = submit_to(*engine, request);
   request.id = "six";
   request.n = 6;
@@ -272,6 +272,7 @@ TEST(DiffusionParts, ADeadlineCountsAllParts) {
   EXPECT_EQ(refused->ends(), 0);
 
   request.steps = 5;
+  request.deadline = Clock::now() + std::chrono::milliseconds(1500);
   const auto six = submit_to(*engine, request);
   while (six->ends() == 0 && six->steps_told() < 3) engine->pass();  // its second part of three
   std::this_thread::sleep_until(*request.deadline);
@@ -280,6 +281,8 @@ TEST(DiffusionParts, ADeadlineCountsAllParts) {
   EXPECT_THAT(six->status().ToString(),
               HasSubstr("DEADLINE_EXCEEDED: the deadline passed after " +
                         std::to_string(six->steps_told()) + " of 5 steps"));
+  EXPECT_TRUE(engine->cancel(RequestId{"two"}).ok());
+  engine->pass();
   EXPECT_EQ(two->ends(), 1);
   EXPECT_THAT(engine->recount(), ElementsAre());
   EXPECT_EQ(engine->load().job_bytes_used, 0);
