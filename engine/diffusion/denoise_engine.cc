@@ -14,10 +14,10 @@ namespace {
 
 constexpr std::chrono::microseconds kStreamPoll{500};
 // Steps that are predicted to take longer are waited for before the next is planned.
-constexpr double kShortStepSeconds = 1e-3;
+constexpr double kShortStepSeconds = 5e-4;
 // Of shorter ones, how much may be launched behind the one that runs: enough that a run of steps
 // that reuse nearly everything is planned while one that computes runs.
-constexpr double kAheadSeconds = 1e-3;
+constexpr double kAheadSeconds = 5e-4;
 constexpr double kPaceShare = 0.05;  // of the newest step in the pace,
 constexpr double kOffMost = 4;  // of which one step changes no more than by this factor's share
 

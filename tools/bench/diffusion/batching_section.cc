@@ -103,19 +103,21 @@ absl::StatusOr<BatchGain> measure_picture_batching(const PictureSource& source, 
 absl::StatusOr<LateArrival> measure_late_arrival(const PictureSource& source, int long_steps,
                                                  int short_steps, int repeats) {
   LateArrival late{long_steps, short_steps};
-  std::vector<double> solos, seconds, ratios, queues;
+  std::vector<double> starts, solos, seconds, ratios, queues;
   for (int repeat = 0; repeat < repeats; ++repeat) {
     const auto solo = ask_for(source, {2, short_steps, {}});
     if (!solo.ok()) return solo.status();
     const auto arrival = arrive_late(source, long_steps, short_steps);
     if (!arrival.ok()) return arrival.status();
-    late.steps_before_start = std::max(
-        late.steps_before_start, arrival->long_at_first_step - arrival->long_at_acceptance - 1);
+    const int before = arrival->long_at_first_step - arrival->long_at_acceptance - 1;
+    starts.push_back(before);
+    late.steps_before_start_most = std::max(late.steps_before_start_most, before);
     solos.push_back(solo->wall_seconds);
     seconds.push_back(arrival->seconds);
     ratios.push_back(arrival->seconds / solo->wall_seconds);
     queues.push_back(arrival->queue_seconds / (solo->denoise_seconds / short_steps));
   }
+  late.steps_before_start = median_of(starts);
   late.solo_seconds = median_of(solos);
   late.seconds = median_of(seconds);
   late.slowdown = median_of(ratios);

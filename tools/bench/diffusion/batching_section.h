@@ -24,9 +24,10 @@ absl::StatusOr<BatchGain> measure_picture_batching(const PictureSource& source, 
 struct LateArrival {
   int long_steps = 0, short_steps = 0;
   // Steps that the long job ended between the short one's acceptance and the end of the short one's
-  // first step, without the one they made together: at most 1 when it starts within one step. The
-  // largest over all repeats.
-  int steps_before_start = 0;
+  // first step, without the one they made together: at most 1 when it starts within one step. As
+  // the client hears of them, so late events count too: the median, and the most of all repeats.
+  double steps_before_start = 0;
+  int steps_before_start_most = 0;
   double queue_in_steps = 0;  // the short one's time in the queue over a step of it alone, median
   double solo_seconds = 0, seconds = 0;  // of the short job, medians
   double slowdown = 0;                   // median over repeats of the two's ratio

@@ -154,7 +154,8 @@ void add_batching(ordered_json& json, const DiffusionReport& report) {
   }
   if (!report.late_arrival.has_value()) return;
   const LateArrival& late = *report.late_arrival;
-  json["late_arrival_start_steps"] = late.steps_before_start;
+  json["late_arrival_start_steps"] = rounded(late.steps_before_start);
+  json["late_arrival_start_steps_most"] = late.steps_before_start_most;
   json["late_arrival_slowdown"] = rounded(late.slowdown);
   json["sections"]["late_arrival"] = {{"long_steps", late.long_steps},
                                       {"short_steps", late.short_steps},
@@ -230,10 +231,10 @@ std::string batching_table(const DiffusionReport& report) {
   if (report.late_arrival.has_value()) {
     const LateArrival& late = *report.late_arrival;
     absl::StrAppendFormat(&text,
-                          "a %d-step job during a %d-step job: starts after %d of its steps (%.2f "
-                          "steps in the queue), takes %.2f of its time alone\n",
+                          "a %d-step job during a %d-step job: starts after %g of its steps (%d at "
+                          "most, %.2f steps in the queue), takes %.2f of its time alone\n",
                           late.short_steps, late.long_steps, late.steps_before_start,
-                          late.queue_in_steps, late.slowdown);
+                          late.steps_before_start_most, late.queue_in_steps, late.slowdown);
   }
   return text;
 }
