@@ -4,6 +4,7 @@
 // the numbers mean. Ends with 1 when a section could not be measured.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -32,6 +33,8 @@ constexpr const char* kUsage =
     "  --guidance X        of pictures and videos, its scale, 1 to 100; 2 unless said\n"
     "  --episodes N        of the policy, under every setting, 2000 unless said\n"
     "  --repeats N         of what is only timed, 5 unless said\n"
+    "  --random-shapes LIST\n"
+    "                      the random networks; dit-xl-2-256,latte-1 unless said\n"
     "  --random-layers N   of the random networks, as published unless said\n"
     "  --random-steps N    of the random networks, 20 unless said\n"
     "  --random-side N     of their latents, 16 unless said; 32 is 256 pixels\n"
@@ -52,6 +55,15 @@ bool parse_counts(const char* text, int low, int high, std::vector<int>& numbers
     if (!parse_count(word.c_str(), low, high, numbers.emplace_back())) return false;
   }
   return true;
+}
+
+// Some of the names that `names` has.
+bool parse_names(const char* text, std::vector<std::string>& names) {
+  const std::vector<std::string> known = names;
+  names = absl::StrSplit(text, ',');
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    return std::find(known.begin(), known.end(), name) != known.end();
+  });
 }
 
 bool parse_scale(const char* text, double& value) {
@@ -77,6 +89,7 @@ bool parse_option(std::string_view name, const char* value, BenchmarkOptions& op
   if (name == "--guidance") return parse_scale(value, options.guidance);
   if (name == "--episodes") return parse_count(value, 1, 1'000'000, options.episodes);
   if (name == "--repeats") return parse_count(value, 1, 1000, options.repeats);
+  if (name == "--random-shapes") return parse_names(value, options.random_shapes);
   if (name == "--random-layers") return parse_count(value, 4, 28, options.random_layers);
   if (name == "--random-steps") return parse_count(value, 2, 1000, options.random_steps);
   if (name == "--random-side") return parse_count(value, 2, 128, options.random_side);

@@ -23,6 +23,7 @@ constexpr int kActionSteps = 100, kPictureSteps = 50;
 constexpr int kPromptRows = 3;  // of a prompt of shapes-latte
 constexpr int kPolicyJobs = 16, kImageJobs = 8;
 constexpr int kLongSteps = 100, kShortSteps = 10;
+constexpr const char* kRandomVideo = "latte-1";
 constexpr int kRandomPromptRows = 20;
 
 class TemporaryModel {
@@ -62,8 +63,9 @@ class Benchmark {
     if (wants("actions") && status.ok()) status = run_actions();
     if (wants("batching") && status.ok()) status = run_batching();
     if (wants("random") && status.ok()) {
-      status = run_random("dit-xl-2-256", /*video=*/false);
-      if (status.ok()) status = run_random("latte-1", /*video=*/true);
+      for (const std::string& shape : options_.random_shapes) {
+        if (status.ok()) status = run_random(shape, shape == kRandomVideo);
+      }
     }
     if (!status.ok()) return status;
     return std::move(report_);

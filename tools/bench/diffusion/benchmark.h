@@ -20,7 +20,8 @@ struct BenchmarkOptions {
   int repeats = 5;      // of the batching section; the random section takes at most 3
   double guidance = 2;  // of the same, its scale
   std::vector<int> steps = {50, 100};  // of pictures and videos, each in turn
-  // Of the random networks; 0 = as published, but for latents.
+  std::vector<std::string> random_shapes = {"dit-xl-2-256", "latte-1"};
+  // Of these; 0 = as published, but for latents.
   int random_layers = 0, random_steps = 20;
   int random_side = 16, random_frames = 4;  // of their latents
 };
