@@ -48,19 +48,8 @@ Progress run_function(Execution& execution, const Activate& a) {
 }
 
 Progress run_activate(Execution& execution, const Activate& a) {
-  switch (a.kind) {
-    case Activation::kSilu:
-      return run_function<Silu>(execution, a);
-    case Activation::kGelu:
-      return run_function<Gelu>(execution, a);
-    case Activation::kGeluTanh:
-      return run_function<GeluTanh>(execution, a);
-    case Activation::kQuickGelu:
-      return run_function<QuickGelu>(execution, a);
-    case Activation::kMish:
-      return run_function<Mish>(execution, a);
-  }
-  CHECK(false);
+  return with_activation(
+      a.kind, [&](auto function) { return run_function<decltype(function)>(execution, a); });
 }
 
 #endif  // HWY_NATIVE_FMA

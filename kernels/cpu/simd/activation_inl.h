@@ -13,16 +13,13 @@
 #include "kernels/cpu/reference/math.h"
 #include "kernels/cpu/simd/dot_inl.h"
 #include "kernels/cpu/simd/math_inl.h"
+#include "kernels/ops/activation.h"
 
 HWY_BEFORE_NAMESPACE();
 #if HWY_NATIVE_FMA
 namespace tessera {
 namespace HWY_NAMESPACE {
 
-struct Identity {
-  HWY_INLINE FloatVec operator()(FloatVec x) const { return x; }
-  HWY_INLINE float operator()(float x) const { return x; }
-};
 struct Silu {
   HWY_INLINE FloatVec operator()(FloatVec x) const { return silu_vector(FloatTag(), x); }
   HWY_INLINE float operator()(float x) const { return silu(x); }
@@ -43,6 +40,24 @@ struct Mish {
   HWY_INLINE FloatVec operator()(FloatVec x) const { return mish_vector(FloatTag(), x); }
   HWY_INLINE float operator()(float x) const { return mish(x); }
 };
+
+// use(function of `kind`).
+template <class Use>
+auto with_activation(Activation kind, Use&& use) {
+  switch (kind) {
+    case Activation::kSilu:
+      return use(Silu());
+    case Activation::kGelu:
+      return use(Gelu());
+    case Activation::kGeluTanh:
+      return use(GeluTanh());
+    case Activation::kQuickGelu:
+      return use(QuickGelu());
+    case Activation::kMish:
+      return use(Mish());
+  }
+  CHECK(false);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace tessera

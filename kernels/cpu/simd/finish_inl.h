@@ -99,27 +99,18 @@ void finish_gated_rows(const Linear& args, int64_t row_begin, int64_t rows, int6
   }
 }
 
+struct Identity {
+  HWY_INLINE FloatVec operator()(FloatVec x) const { return x; }
+};
+
 using FinishRows = void (*)(const Linear&, int64_t, int64_t, int64_t, const float*, int64_t);
-template <class Function>
-FinishRows finish_with(bool gated) {
-  return gated ? finish_gated_rows<Function> : finish_rows<Function>;
-}
 
 inline FinishRows finish_of(const Linear& args) {
   if (!args.activation.has_value()) return finish_rows<Identity>;
-  switch (*args.activation) {
-    case Activation::kSilu:
-      return finish_with<Silu>(args.gated);
-    case Activation::kGelu:
-      return finish_with<Gelu>(args.gated);
-    case Activation::kGeluTanh:
-      return finish_with<GeluTanh>(args.gated);
-    case Activation::kQuickGelu:
-      return finish_with<QuickGelu>(args.gated);
-    case Activation::kMish:
-      return finish_with<Mish>(args.gated);
-  }
-  CHECK(false);
+  return with_activation(*args.activation, [&](auto function) -> FinishRows {
+    using Function = decltype(function);
+    return args.gated ? finish_gated_rows<Function> : finish_rows<Function>;
+  });
 }
 
 // See FinishColumns in linear_finish.h.
